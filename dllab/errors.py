@@ -1,0 +1,53 @@
+"""The errors that `dllab` raises on purpose: one class for each failure that a user can meet.
+
+All derive from `DLLabError`, so `except DLLabError` catches what the package foresees and
+nothing else. Each message names the parameter in backticks, what was expected, what was
+received and the next step.
+"""
+
+__all__ = [
+    "AuthoringError",
+    "DLLabError",
+    "DamagedDataError",
+    "ParameterError",
+    "ShapeError",
+    "UnknownDatasetError",
+    "UnknownLabError",
+    "UnknownTaskError",
+]
+
+
+class DLLabError(Exception):
+    """Base of every error that `dllab` raises on purpose."""
+
+
+class ParameterError(DLLabError, ValueError):
+    """A parameter has a value that the function cannot work with."""
+
+
+class ShapeError(DLLabError, ValueError):
+    """An array does not have the dimensions it should have."""
+
+
+class UnknownDatasetError(DLLabError, KeyError):
+    """No data set has the name that was asked for."""
+
+    def __str__(self) -> str:
+        # KeyError would show the message as a quoted literal
+        return str(self.args[0]) if self.args else ""
+
+
+class DamagedDataError(DLLabError):
+    """A data file is missing or its content does not match its recorded hash."""
+
+
+class UnknownLabError(DLLabError, LookupError):
+    """No lab has the name that was asked for."""
+
+
+class UnknownTaskError(DLLabError, LookupError):
+    """A lab has no task with the name that was asked for."""
+
+
+class AuthoringError(DLLabError):
+    """A lab's source is written wrongly; the message says in which file, cell and task."""
