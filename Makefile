@@ -1,0 +1,78 @@
+# Every command of the project. `make` alone lists them.
+# `make book` and `make test` need nothing but Python 3.11 or newer: they install what they use into .venv.
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+PY      := $(BIN)/python
+PORT    ?= 8000
+INSTALLED := $(VENV)/.installed
+# The versions that a result depends on stand in constraints.txt and nowhere else.
+EXTRAS  := book,lab,author,test
+
+# A learner's GPU is welcome in `make lab`; builds and tests must give the same numbers everywhere.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install kernel notebooks book serve lab lint test test-unit test-labs test-notebooks \
+        test-grading test-book test-browser test-backends bench clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" tools/install.sh "$(EXTRAS)"
+	@touch $@
+
+install: $(INSTALLED)  ## create .venv and install everything that the other commands use
+
+notebooks: $(INSTALLED)  ## write the notebooks that are generated from labs/source and book
+	@$(BIN)/dllab author build
+
+book: $(INSTALLED)  ## build the book into build/book (strict: any warning or failing cell stops it)
+	@$(PY) tools/build_book.py
+
+serve: $(INSTALLED)  ## show the built book on http://127.0.0.1:$(PORT)
+	@$(PY) tools/serve.py --port $(PORT)
+
+lab: $(INSTALLED)  ## open JupyterLab in labs/
+	@$(BIN)/jupyter lab --notebook-dir labs
+
+lint: $(INSTALLED)  ## style, import contract, lab and chapter sources
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/dllab author lint
+
+# The cheap fails first.
+test: lint test-unit test-labs test-notebooks test-grading test-book test-browser  ## the whole suite
+
+test-unit: $(INSTALLED)  ## the package
+	$(PY) -m pytest tests --ignore=tests/labs --ignore=tests/packaging --ignore=tests/notebooks \
+	  --ignore=tests/grading --ignore=tests/book --ignore=tests/browser --ignore=tests/backends
+
+test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, variants; the wheel
+	$(PY) -m pytest tests/labs tests/packaging
+
+test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval
+	$(PY) -m pytest tests/notebooks
+
+test-grading: $(INSTALLED)  ## the nbgrader assignment, end to end
+	$(PY) -m pytest tests/grading
+
+test-book: book  ## the strict build and what must hold of its pages
+	$(PY) -m pytest tests/book
+
+test-browser: book  ## the built book in Chromium
+	@tools/system_packages.sh chromium
+	$(PY) -m pytest tests/browser
+
+test-backends: $(INSTALLED)  ## the package on each other Keras backend that is installed
+	$(PY) -m pytest tests/backends
+
+bench: $(INSTALLED)  ## measure, as ratios to a peer in the same run; results in build/bench
+	$(PY) tools/bench_warm.py
+	$(PY) tools/bench.py
+
+clean:  ## remove what was built (not .venv)
+	rm -rf build dist
