@@ -1,0 +1,37 @@
+"""Figures that read in light mode, in dark mode and without color vision.
+
+- `learning_curves(history)`: loss and metrics against the epoch, validation dashed
+- `curves({"name": y})`: several named lines in one plot
+- `images(images)`: a grid of pictures
+- `decision_boundary(predict, x, y)`: what a classifier says about each point of the plane
+- `histograms({"layer 1": values})`: distributions over one another, with shared bins
+- `gradient_norms({"relu": norms})`: the size of the gradient at each layer
+- `graph(node)`: the computational graph behind a scratch `Scalar` or `Tensor`
+- `use_style()`: the style of all of them; importing this module calls it
+- `COLORS`, `TEXT`, `contrast(a, b)`: the palette, and how it is checked
+
+Each function takes the axes to draw on (or makes them) and returns them.
+"""
+
+from dllab.plot.classifier import decision_boundary
+from dllab.plot.distributions import histograms
+from dllab.plot.graphs import graph
+from dllab.plot.lines import curves, gradient_norms, learning_curves
+from dllab.plot.pictures import images
+from dllab.plot.style import COLORS, TEXT, contrast, use_style
+
+__all__ = [
+    "COLORS",
+    "TEXT",
+    "contrast",
+    "curves",
+    "decision_boundary",
+    "gradient_norms",
+    "graph",
+    "histograms",
+    "images",
+    "learning_curves",
+    "use_style",
+]
+
+use_style()
