@@ -1,0 +1,110 @@
+"""A site that asks no third party for anything.
+
+A default Jupyter Book fetches MathJax, require.js and the widgets' script from content networks
+and runs a script of sphinx-thebe that throws an error on every page. Here MathJax is local,
+the others are dropped, and scripts go only onto the pages that need them.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+
+from .quiz import quiz
+from .try_it import try_it
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+BOOK = Path(__file__).resolve().parents[2]
+STATIC = BOOK / "_static"
+VENDOR = BOOK / "_vendor"
+MATHJAX = "mathjax/es5/tex-chtml.js"
+
+REDIRECT = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="refresh" content="0; url={page}"><link rel="canonical" href="{page}"></head>
+<body><p><a href="{page}">{title}</a></p></body></html>
+"""
+
+
+def _use_local_scripts(app: "Sphinx", config: "Config") -> None:
+    config.mathjax_path = MATHJAX
+    config.mathjax_options = {"defer": "defer"}
+    # A static page cannot run an ipywidget, so it needs no script for one.
+    config.nb_ipywidgets_js = {}
+
+
+def _add_static_folders(app: "Sphinx") -> None:
+    # Not in `_config.yml`: Jupyter Book would put every script and style sheet below a
+    # configured static path onto every page.
+    for folder in (VENDOR, STATIC):
+        if str(folder) not in app.config.html_static_path:
+            app.config.html_static_path.append(str(folder))
+    app.add_css_file("dllab.css", priority=900)
+
+
+def _choose_scripts(
+    app: "Sphinx", pagename: str, _template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    context["script_files"] = [s for s in context["script_files"] if not _is_thebe(s)]
+    context["css_files"] = [s for s in context["css_files"] if not _is_thebe(s)]
+    if doctree is None:
+        return
+    if next(doctree.findall(quiz), None) is not None:
+        app.add_js_file("quiz.js", loading_method="defer")
+    for name in sorted({node["widget"] for node in doctree.findall(try_it)}):
+        for script in ("widgets/common.js", f"widgets/{name}.js"):
+            if (STATIC / script).exists():
+                app.add_js_file(script, loading_method="defer")
+
+
+def _is_thebe(asset: Any) -> bool:
+    source = f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}"
+    return "thebe" in source.lower()
+
+
+def _drop_thebe_nodes(app: "Sphinx", doctree: nodes.document, _docname: str) -> None:
+    for node in list(doctree.findall(nodes.raw)):
+        text = node.astext()
+        if "x-thebe-config" in text or "kernelName = " in text:
+            node.parent.remove(node)
+
+
+def _mend_launch_buttons(
+    _app: "Sphinx", _pagename: str, _template: str, context: dict[str, Any], _doctree: Any
+) -> None:
+    # Colab opens notebooks only; a chapter's source is Markdown, its notebook a download.
+    if context.get("page_source_suffix") == ".ipynb":
+        return
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "launch-buttons":
+            group["buttons"] = [b for b in group["buttons"] if b["text"] != "Colab"]
+    context["header_buttons"] = [
+        group
+        for group in context.get("header_buttons", [])
+        if group.get("label") != "launch-buttons" or group["buttons"]
+    ]
+
+
+def _write_front_door(app: "Sphinx", error: Exception | None) -> None:
+    """Write `index.html` where the root page lies in a folder, and tell GitHub to keep `_static`."""
+    if error or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    (out / ".nojekyll").touch()
+    page = app.builder.get_target_uri(app.config.root_doc)
+    if page != "index.html":
+        text = REDIRECT.format(title=app.config.html_title, page=page)
+        (out / "index.html").write_text(text, encoding="utf-8")
+
+
+def setup(app: "Sphinx") -> None:
+    """Connect the changes at the moments at which they take effect."""
+    app.connect("config-inited", _use_local_scripts, priority=900)
+    app.connect("builder-inited", _add_static_folders)
+    app.connect("doctree-resolved", _drop_thebe_nodes, priority=900)
+    app.connect("html-page-context", _choose_scripts, priority=900)
+    app.connect("html-page-context", _mend_launch_buttons, priority=600)
+    app.connect("build-finished", _write_front_door)
