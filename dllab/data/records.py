@@ -26,8 +26,8 @@ __all__ = ["Dataset", "Split"]
 class Split:
     """Examples `x` `(examples, …)` and their labels `y` `(examples, …)`.
 
-    A split unpacks as a pair, so Keras takes it apart in one line. The arrays are yours: they
-    are copies that you may change without touching any other split.
+    A split unpacks as a pair: `x, y = digits.train`. The arrays that `load` returns are new ones
+    at each call, so what you change in place stays with you.
 
     Raises:
         ShapeError: `x` and `y` differ in their number of examples.

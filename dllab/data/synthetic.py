@@ -69,7 +69,7 @@ def xor(n: int, noise: float, rng: np.random.Generator) -> Points:
 GENERATORS: dict[str, tuple[Callable[[int, float, np.random.Generator], Points], float]] = {
     "moons": (moons, 0.1),
     "spirals": (spirals, 0.02),
-    "blobs": (blobs, 0.3),
+    "blobs": (blobs, 0.4),
     "xor": (xor, 0.0),
 }
 
