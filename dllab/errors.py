@@ -11,6 +11,7 @@ __all__ = [
     "DamagedDataError",
     "ParameterError",
     "ShapeError",
+    "TrainingDivergedError",
     "UnknownDatasetError",
     "UnknownLabError",
     "UnknownTaskError",
@@ -51,3 +52,7 @@ class UnknownTaskError(DLLabError, LookupError):
 
 class AuthoringError(DLLabError):
     """A lab's source is written wrongly; the message says in which file, cell and task."""
+
+
+class TrainingDivergedError(DLLabError):
+    """The loss became NaN or infinite during training."""

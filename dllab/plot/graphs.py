@@ -121,8 +121,9 @@ def _draw(
     for box, column in zip(boxes, placed.column, strict=True):
         widths[column] = max(widths[column], box.width)
     rights = np.cumsum(np.array(widths) + _GAP) - _GAP
-    heights = [_ROW * height for height in placed.height]
-    routes = [[_ROW * height for _, height in route] for route in placed.routes]
+    # the first parent at the top: Matplotlib's heights grow upward
+    heights = [-_ROW * height for height in placed.height]
+    routes = [[-_ROW * height for _, height in route] for route in placed.routes]
     low = min([*heights, *(y for route in routes for y in route)]) - _BOX_HEIGHT / 2 - _MARGIN
     high = max([*heights, *(y for route in routes for y in route)]) + _BOX_HEIGHT / 2 + _MARGIN
     size = (float(rights[-1]) + 2 * _MARGIN, high - low)
@@ -200,7 +201,7 @@ def _node(ax: Axes, box: _Node, right: float, y: float, scale: float) -> None:
     left = right - box.box_width
     color = _INNER if box.operation else _LEAF
     _rounded(ax, left, y, box.box_width, _BOX_HEIGHT, color, 0.06, scale)
-    step = _BOX_HEIGHT / (len(box.lines) + 0.4)
+    step = 0.155
     for index, line in enumerate(box.lines):
         named = len(box.lines) == 3 and index == 0
         ax.text(
@@ -247,6 +248,6 @@ def _rounded(
             boxstyle=f"round,pad=0,rounding_size={radius}",
             linewidth=1.2 * scale,
             edgecolor=color,
-            facecolor=(color, 0.1),
+            facecolor=(color, 0.07),
         )
     )
