@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from dllab.authoring import build
+from dllab.authoring import build, lint, new_lab
 from dllab.errors import DLLabError
 
 
@@ -12,9 +12,17 @@ def main() -> int:
     """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m dllab.authoring")
     parser.add_argument("command", choices=("build", "lint", "new"))
-    parser.add_argument("labs", nargs="*", help="names of labs; all by default")
+    parser.add_argument("labs", nargs="*", help="names of labs; all labs and chapters by default")
     arguments = parser.parse_args()
-    for path in build(arguments.labs or None):
+    if arguments.command == "lint":
+        problems = lint(arguments.labs or None)
+        print(*problems, sep="\n", end="\n" if problems else "")
+        return 1 if problems else 0
+    if arguments.command == "new":
+        written = [new_lab(name) for name in arguments.labs]
+    else:
+        written = build(arguments.labs or None)
+    for path in written:
         print(os.path.relpath(path))
     return 0
 

@@ -35,6 +35,8 @@ def build(labs: Iterable[str] | None = None, root: Path | None = None) -> list[P
     root = root or find_root()
     # Everything is made before anything is written: a broken source changes no file.
     files = outputs(root, labs)
+    if labs is None:
+        _remove_stale(root / "build", set(files))
     return [path for path, text in files.items() if write_if_changed(path, text)]
 
 
@@ -109,6 +111,14 @@ def _lab_files(path: Path, root: Path) -> Iterator[tuple[Path, NotebookNode]]:
     yield root / "labs" / file, lab.student_notebook()
     yield root / "build" / "solutions" / file, lab.solution_notebook()
     yield root / "build" / "nbgrader" / "source" / lab.name / file, lab.nbgrader_notebook()
+
+
+def _remove_stale(folder: Path, wanted: set[Path]) -> None:
+    """Remove what an earlier build made of a lab or chapter that is gone."""
+    for name in ("solutions", "nbgrader/source", "chapters"):
+        for path in (folder / name).rglob("*.ipynb"):
+            if path not in wanted:
+                path.unlink()
 
 
 def _is_notebook(path: Path) -> bool:

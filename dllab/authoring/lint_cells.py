@@ -1,7 +1,7 @@
 """What holds for every code cell of the course, in labs and chapters alike.
 
 - `code_cells(notebook)`: the code cells with their numbers, counted over all cells from 1
-- `too_long(source, most)`, `too_wide(source)`, `installs(source)`: one rule each
+- `too_long(source, most)`, `too_wide(source, most)`, `installs(source)`: one rule each
 - `parse(source)`: the syntax tree, or the sentence that says what is wrong
 """
 
@@ -11,10 +11,20 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
-__all__ = ["code_cells", "installs", "markdown_cells", "parse", "too_long", "too_wide"]
+__all__ = [
+    "CHAPTER_WIDTH",
+    "LAB_WIDTH",
+    "code_cells",
+    "installs",
+    "markdown_cells",
+    "parse",
+    "too_long",
+    "too_wide",
+]
 
 CELL_LINES = 20
-LINE_WIDTH = 88
+LAB_WIDTH = 88
+CHAPTER_WIDTH = 100
 
 _INSTALL = re.compile(r"\b(pip3?|conda|mamba|apt|apt-get|uv)\s+(pip\s+)?install\b")
 
@@ -36,13 +46,12 @@ def too_long(source: str, most: int = CELL_LINES) -> Iterator[str]:
         yield f"the cell has {lines} lines; at most {most} are allowed, so split it"
 
 
-def too_wide(source: str) -> Iterator[str]:
-    """Yield a sentence for each line that is too wide for the book's page."""
+def too_wide(source: str, most: int) -> Iterator[str]:
+    """Yield a sentence for each line that is wider than a page shows."""
     for number, line in enumerate(source.split("\n"), start=1):
-        if len(line) > LINE_WIDTH:
+        if len(line) > most:
             yield (
-                f"line {number} of the cell has {len(line)} characters; "
-                f"at most {LINE_WIDTH} are allowed"
+                f"line {number} of the cell has {len(line)} characters; at most {most} are allowed"
             )
 
 

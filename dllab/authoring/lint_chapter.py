@@ -12,6 +12,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from dllab.authoring.lint_cells import (
+    CHAPTER_WIDTH,
     code_cells,
     installs,
     markdown_cells,
@@ -87,7 +88,11 @@ def _structure(notebook: NotebookNode) -> Iterator[Finding]:
 
 def _cells(notebook: NotebookNode) -> Iterator[Finding]:
     for number, cell in code_cells(notebook):
-        for message in (*too_long(cell.source), *too_wide(cell.source), *installs(cell.source)):
+        for message in (
+            *too_long(cell.source),
+            *too_wide(cell.source, CHAPTER_WIDTH),
+            *installs(cell.source),
+        ):
             yield number, message
 
 

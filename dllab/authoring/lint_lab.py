@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 
 from dllab.authoring.leaks import find_leaks
 from dllab.authoring.lint_cells import (
+    LAB_WIDTH,
     code_cells,
     installs,
     markdown_cells,
@@ -251,7 +252,7 @@ def _keeps_cells_small(notebook: NotebookNode, name: str) -> Iterator[Finding]:
             long = too_long(drop_markers(cell.source), SOLUTION_LINES)
         else:
             long = too_long(cell.source)
-        for message in (*long, *too_wide(cell.source), *installs(cell.source)):
+        for message in (*long, *too_wide(cell.source, LAB_WIDTH), *installs(cell.source)):
             yield number, task, message
 
 
