@@ -3,7 +3,7 @@
 - `check_shape`: compare a shape with named dimensions and return what the names stand for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ axis 1 has size 5 instead of 3.
 
 def _shape_of(array: Any, name: str) -> tuple[int, ...]:
     shape = getattr(array, "shape", None)
-    if shape is not None and not isinstance(shape, Mapping) and not callable(shape):
+    if shape is not None:
         return tuple(int(size) for size in shape)
     try:
         return np.shape(array)

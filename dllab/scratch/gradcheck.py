@@ -102,6 +102,9 @@ def gradcheck(
         A `GradcheckResult`. A disagreement, or an exception in the backward pass, is a result that
         is not `ok`; nothing is raised for it. What `f` itself raises is passed on.
 
+    Raises:
+        ParameterError: `f` does not return a `Tensor`.
+
     Example:
         >>> gradcheck(lambda x, y: x * y, [1.0, 2.0], [3.0, 4.0]).ok
         True
@@ -111,6 +114,11 @@ def gradcheck(
     points = [np.array(array, dtype=np.float64) for array in arrays]
     inputs = [Tensor(point) for point in points]
     output = f(*inputs)
+    if not isinstance(output, Tensor):
+        raise ParameterError(
+            f"`f` should return a Tensor, but it returned a {type(output).__name__}. "
+            "Compute with the operations of dllab.scratch inside f, not with NumPy's."
+        )
     weights = np.cos(np.arange(output.size)).reshape(output.shape)
     try:
         output.backward(weights)

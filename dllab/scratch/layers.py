@@ -373,7 +373,7 @@ def _with_batch(shape: tuple[int, ...]) -> str:
     return f"(batch, {', '.join(map(str, shape))})"
 
 
-def _table(rows: list[tuple[str, ...]], total: tuple[str, ...]) -> str:
+def _table(rows: Sequence[tuple[str, ...]], total: tuple[str, ...]) -> str:
     header = ("layer", "output shape", "parameters", "FLOPs")
     widths = [max(map(len, column)) for column in zip(header, *rows, total, strict=True)]
 

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from dllab.errors import ParameterError
 from dllab.scratch import activations
-from dllab.scratch.tensor import Array, Tensor, _check_broadcast, as_tensor, record, unbroadcast
+from dllab.scratch.tensor import Array, Tensor, as_tensor, check_broadcast, record, unbroadcast
 
 __all__ = [
     "elu",
@@ -202,7 +202,7 @@ def maximum(x: Operand, y: Operand) -> Tensor:
         ([0.0, 1.0, 0.5], [1.0, 0.0, 0.5])
     """
     x, y = as_tensor(x), as_tensor(y)
-    _check_broadcast("maximum", x, y)
+    check_broadcast("maximum", x.shape, y.shape)
     x_share = np.where(x.data == y.data, 0.5, x.data > y.data)
 
     def rule(g: Array) -> tuple[Array, Array]:
@@ -233,8 +233,7 @@ def where(condition: ArrayLike, x: Operand, y: Operand) -> Tensor:
             f"`condition` should hold booleans, but its dtype is {condition.dtype}. "
             "Write a comparison of arrays such as x.data > 0."
         )
-    _check_broadcast("where", x, y)
-    _check_broadcast("where", condition, x + y)
+    check_broadcast("where", condition.shape, x.shape, y.shape)
 
     def rule(g: Array) -> tuple[Array, Array]:
         return (

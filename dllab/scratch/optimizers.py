@@ -66,14 +66,14 @@ class SGD:
         Raises:
             ParameterError: no parameter has a gradient.
         """
-        ready = [p for p in self.parameters if p.grad is not None]
-        if not ready:
+        if all(parameter.grad is None for parameter in self.parameters):
             raise ParameterError(
                 "`parameters` should have gradients, but none has. Call loss.backward() first."
             )
-        for parameter in ready:
-            # a new array: a graph recorded before the step keeps the values it was recorded with
-            parameter.data = parameter.data - self.learning_rate * parameter.grad
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                # a new array: a graph recorded before the step keeps the values it recorded
+                parameter.data = parameter.data - self.learning_rate * parameter.grad
 
     def zero_grad(self) -> None:
         """Forget all gradients; without it, the next `backward` adds to the old ones."""

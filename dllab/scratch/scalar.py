@@ -152,10 +152,12 @@ class Scalar:
                 f"`exponent` should be a constant number, but it is {exponent!r}. "
                 "For a variable exponent, write (y * x.log()).exp()."
             )
+        if exponent == 0:
+            return Scalar(1.0, (self,), (0.0,), "**0")
         if (self.value < 0 and exponent != int(exponent)) or (self.value == 0 and exponent < 1):
             raise ParameterError(
-                f"`exponent` {exponent!r} has no real power with a finite derivative at "
-                f"{self.value!r}. Use an integer exponent of 1 or more, or a positive base."
+                f"`exponent` {exponent!r} should have a real power with a finite derivative, but "
+                f"the base is {self.value:g}. Use a positive base, or a larger exponent."
             )
         derivative = exponent * self.value ** (exponent - 1)
         return Scalar(self.value**exponent, (self,), (derivative,), f"**{exponent:g}")

@@ -4,6 +4,7 @@
 - `unbroadcast`: sum a gradient back to the shape that broadcasting had stretched.
 - `record`: make the result of an operation from its value and its gradient rule.
 - `as_tensor`: turn numbers and arrays into a `Tensor`, leave a `Tensor` as it is.
+- `check_broadcast`: refuse shapes that do not broadcast.
 
 A gradient rule takes `g`, the gradient of the loss with respect to the operation's result (same
 shape as the result), and returns a tuple: the gradient with respect to each parent, in order.
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike
 from dllab.errors import ParameterError, ShapeError
 from dllab.scratch.scalar import topological_order
 
-__all__ = ["Tensor", "as_tensor", "record", "unbroadcast"]
+__all__ = ["Tensor", "as_tensor", "check_broadcast", "record", "unbroadcast"]
 
 Array: TypeAlias = np.ndarray
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -139,7 +140,7 @@ class Tensor:
 
     def __add__(self, other: "Tensor | ArrayLike") -> "Tensor":
         other = as_tensor(other)
-        _check_broadcast("+", self, other)
+        check_broadcast("+", self.shape, other.shape)
 
         def rule(g: Array) -> tuple[Array, Array]:
             return unbroadcast(g, self.shape), unbroadcast(g, other.shape)
@@ -148,7 +149,7 @@ class Tensor:
 
     def __sub__(self, other: "Tensor | ArrayLike") -> "Tensor":
         other = as_tensor(other)
-        _check_broadcast("-", self, other)
+        check_broadcast("-", self.shape, other.shape)
 
         def rule(g: Array) -> tuple[Array, Array]:
             return unbroadcast(g, self.shape), unbroadcast(-g, other.shape)
@@ -157,7 +158,7 @@ class Tensor:
 
     def __mul__(self, other: "Tensor | ArrayLike") -> "Tensor":
         other = as_tensor(other)
-        _check_broadcast("*", self, other)
+        check_broadcast("*", self.shape, other.shape)
         x, y = self.data, other.data
 
         def rule(g: Array) -> tuple[Array, Array]:
@@ -167,8 +168,12 @@ class Tensor:
 
     def __truediv__(self, other: "Tensor | ArrayLike") -> "Tensor":
         other = as_tensor(other)
-        _check_broadcast("/", self, other)
+        check_broadcast("/", self.shape, other.shape)
         x, y = self.data, other.data
+        if np.any(y == 0):
+            raise ParameterError(
+                "The divisor should not be 0, but an entry is. Add a small constant such as 1e-8."
+            )
 
         def rule(g: Array) -> tuple[Array, Array]:
             return unbroadcast(g / y, x.shape), unbroadcast(-g * x / y**2, y.shape)
@@ -182,6 +187,7 @@ class Tensor:
                 "For a variable exponent, write exp(y * log(x))."
             )
         x = self.data
+        _check_power(x, float(exponent))
 
         def rule(g: Array) -> tuple[Array]:
             if exponent == 0:  # x**0 is constant; the formula below would compute 0 * x**-1
@@ -253,7 +259,7 @@ class Tensor:
             >>> Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).data.tolist()
             [[1.0, 2.0], [3.0, 4.0]]
         """
-        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        sizes: Any = shape[0] if len(shape) == 1 else shape
         try:
             value = self.data.reshape(sizes)
         except ValueError as error:
@@ -460,17 +466,33 @@ def unbroadcast(gradient: ArrayLike, shape: tuple[int, ...]) -> Array:
 
     Introduced in: `chapter-backpropagation`.
     """
-    gradient = np.asarray(gradient, dtype=np.float64)
-    added = gradient.ndim - len(shape)
-    aligned = gradient.shape[max(added, 0) :]
+    total: Array = np.asarray(gradient, dtype=np.float64)
+    added = total.ndim - len(shape)
+    aligned = total.shape[max(added, 0) :]
     if added < 0 or any(size not in (1, wide) for size, wide in zip(shape, aligned, strict=True)):
         raise ShapeError(
-            f"`shape` should broadcast to the gradient's shape {gradient.shape}, but it is "
+            f"`shape` should broadcast to the gradient's shape {total.shape}, but it is "
             f"{shape}. Pass the shape of the operand before broadcasting."
         )
-    gradient = gradient.sum(axis=tuple(range(added)))
+    total = total.sum(axis=tuple(range(added)))
     stretched = tuple(i for i, size in enumerate(shape) if size == 1 and aligned[i] != 1)
-    return gradient.sum(axis=stretched, keepdims=True)  # shape
+    return total.sum(axis=stretched, keepdims=True)  # shape
+
+
+def check_broadcast(op: str, *shapes: tuple[int, ...]) -> None:
+    """Raise a `ShapeError` that names the operation unless the shapes broadcast together.
+
+    Example:
+        >>> check_broadcast("+", (2, 3), (3,))
+    """
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        raise ShapeError(
+            f"`{op}` should get shapes that broadcast, but they are "
+            f"{' and '.join(map(str, shapes))}. "
+            "Compare from the last axis: sizes should be equal, or one of them 1."
+        ) from error
 
 
 def _real_array(data: ArrayLike) -> Array:
@@ -492,14 +514,16 @@ def _real_array(data: ArrayLike) -> Array:
     return array.astype(np.float64)
 
 
-def _check_broadcast(op: str, x: Tensor, y: Tensor) -> None:
-    try:
-        np.broadcast_shapes(x.shape, y.shape)
-    except ValueError as error:
-        raise ShapeError(
-            f"`{op}` should get shapes that broadcast, but they are {x.shape} and {y.shape}. "
-            "Compare from the last axis: sizes should be equal, or one of them 1."
-        ) from error
+def _check_power(x: Array, exponent: float) -> None:
+    if exponent == 0:
+        return
+    no_real_power = exponent != int(exponent) and np.any(x < 0)
+    no_finite_derivative = exponent < 1 and np.any(x == 0)
+    if no_real_power or no_finite_derivative:
+        raise ParameterError(
+            f"`exponent` {exponent:g} should have a real power with a finite derivative, but the "
+            f"smallest entry is {x.min():g}. Use positive entries, or a larger exponent."
+        )
 
 
 def _matrix_product(x: Tensor, y: Tensor) -> Array:
@@ -519,10 +543,13 @@ def _axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
     wanted = axis if isinstance(axis, tuple) else (axis,)
     if any(not -x.ndim <= i < x.ndim for i in wanted):
         raise ShapeError(
-            f"`axis` should lie in the {x.ndim} axes of shape {x.shape}, but it is {axis}. "
+            f"`axis` should name an axis of shape {x.shape}, but it is {axis}. "
             "Count axes from 0, or from the end with -1."
         )
-    return tuple(i % x.ndim for i in wanted)
+    axes = tuple(i % x.ndim for i in wanted)
+    if len(set(axes)) < len(axes):
+        raise ShapeError(f"`axis` should name each axis once, but it is {axis}. Drop the repeat.")
+    return axes
 
 
 def _restore_axes(g: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
