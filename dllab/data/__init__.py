@@ -97,7 +97,7 @@ def card(name: str) -> DataCard:
 
     Example:
         >>> card("iris").splits
-        (('train', 90), ('validation', 30), ('test', 30))
+        {'train': 90, 'validation': 30, 'test': 30}
     """
     if isinstance(name, str) and name in CARDS:
         return CARDS[name]
@@ -125,7 +125,7 @@ def _read(found: DataCard) -> dict[str, Split]:
     ink = np.float32(_FULL_INK.get(found.name, 1))
     return {
         split: Split(arrays[f"x_{split}"] / ink, arrays[f"y_{split}"].astype(np.int64))
-        for split, _ in found.splits
+        for split in found.splits
     }
 
 

@@ -9,15 +9,16 @@ import tomllib
 from dataclasses import dataclass, fields
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 __all__ = ["CARDS", "DataCard"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataCard:
     """What one should know about a data set before training on it.
 
-    `splits` are pairs of a split's name and its number of examples. `file` and `sha256` are
+    `splits` maps a split's name to its number of examples. `file` and `sha256` are
     empty for a synthetic set, which is drawn when you load it; `options` names what its
     `load` accepts.
     """
@@ -30,7 +31,7 @@ class DataCard:
     size: str
     features: tuple[str, ...]
     classes: tuple[str, ...]
-    splits: tuple[tuple[str, int], ...]
+    splits: dict[str, int]
     split_rule: str
     bias: str
     conversion: str
@@ -41,7 +42,7 @@ class DataCard:
     def rows(self) -> list[tuple[str, str]]:
         """Return the card's lines as pairs of a label and a text, empty ones left out."""
         pairs = ((_LABELS.get(f.name, f.name), getattr(self, f.name)) for f in fields(self)[2:])
-        return [(label.capitalize(), _text(value)) for label, value in pairs if value]
+        return [(label[0].upper() + label[1:], _text(value)) for label, value in pairs if value]
 
     def __str__(self) -> str:
         lines = [f"{self.title} ({self.name})"]
@@ -72,18 +73,19 @@ class DataCard:
 _LABELS = {"licence": "license", "split_rule": "split rule", "sha256": "SHA-256"}
 
 
-def _text(value: str | tuple) -> str:
-    if isinstance(value, str):
-        return value
-    return ", ".join(item if isinstance(item, str) else f"{item[0]} {item[1]:,}" for item in value)
+def _text(value: str | tuple[str, ...] | dict[str, int]) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {size:,}" for name, size in value.items())
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _read_cards() -> dict[str, DataCard]:
     table = tomllib.loads((files("dllab.data") / "cards.toml").read_text("utf-8"))
     cards = {}
     for name, entry in table.items():
-        entry["splits"] = tuple(entry["splits"].items())
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()
+        }
         cards[name] = DataCard(name=name, **values)
     return cards
 

@@ -55,7 +55,7 @@ def test_each_split_has_the_card_s_size_and_the_promised_types(name):
     data = load(name)
     assert isinstance(data, Dataset)
     assert data.card is card(name)
-    assert {n: len(split) for n, split in data.splits.items()} == dict(data.card.splits)
+    assert {n: len(split) for n, split in data.splits.items()} == data.card.splits
     for split in data.splits.values():
         assert split.x.shape == (len(split), *SHAPES[name])
         assert (split.x.dtype, split.y.dtype) == (np.float32, np.int64)
@@ -78,7 +78,7 @@ def test_no_example_lies_in_two_splits(name):
 @pytest.mark.parametrize("name", STORED)
 def test_the_splits_use_every_row_of_the_source_once(name):
     arrays = read_arrays(files("dllab.data") / "files" / card(name).file, card(name).sha256)
-    used = np.concatenate([arrays[f"rows_{split}"] for split, _ in card(name).splits])
+    used = np.concatenate([arrays[f"rows_{split}"] for split in card(name).splits])
     assert sorted(used) == list(range(len(used)))
 
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 FIELDS = {
     "name": "Load it with",
     "origin": "Origin",
-    "licence": "Licence",
+    "citation": "Citation",
+    "licence": "License",
     "size": "Size",
     "splits": "Splits",
+    "split_rule": "How it was split",
     "bias": "Known bias and limits",
     "sha256": "SHA-256",
 }
