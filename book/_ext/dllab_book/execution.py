@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 
+KERNEL_CONFIG = "c.IPKernelApp.log_level = 40\n"
+
 # A cache that another running build still uses must not vanish under it.
 SECONDS_KEPT = 3600
 
@@ -93,9 +95,17 @@ def _configure(app: "Sphinx", config: "Config") -> None:
         config.nb_kernel_rgx_aliases = {"python3": kernel}
 
 
-def _prepare_kernel_environment() -> None:
+def _prepare_kernel_environment(app: "Sphinx") -> None:
     for name, value in ENVIRONMENT.items():
         os.environ[name] = value
+    # The reader's own start-up files stay out of the book, and the kernel's log lines off the
+    # terminal: each kernel would warn that it listens on loopback without encryption.
+    profile = (
+        Path(app.srcdir, app.config.dllab_caches).with_name("book-ipython") / "profile_default"
+    )
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(KERNEL_CONFIG, encoding="utf-8")
+    os.environ["IPYTHONDIR"] = str(profile.parent)
     # Kernels inherit this: they use this checkout's `dllab`, installed or not.
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if str(ROOT) not in paths:
@@ -106,4 +116,4 @@ def setup(app: "Sphinx") -> None:
     """Set the cache and the environment before any chapter is read."""
     app.add_config_value("dllab_caches", "build/book-cache", "", str)
     app.connect("config-inited", _configure, priority=100)
-    app.connect("builder-inited", lambda app: _prepare_kernel_environment(), priority=100)
+    app.connect("builder-inited", _prepare_kernel_environment, priority=100)

@@ -136,7 +136,7 @@ class MisconceptionRole(SphinxRole):
         if reference is not None:
             return [reference], []
         message = self.inliner.reporter.warning(
-            f"unknown misconception `{self.text}`: no labs/source/*/misconceptions.toml has this id",
+            f"unknown misconception `{self.text}`: no lab's misconceptions.toml has this id",
             line=self.lineno,
         )
         return [nodes.literal(self.text, self.text)], [message]

@@ -76,7 +76,9 @@ class Quiz(SphinxDirective):
         node += key
         return node
 
-    def _choice(self, number: int, letter: str, answer: quiz_source.Answer, line: int) -> nodes.Node:
+    def _choice(
+        self, number: int, letter: str, answer: quiz_source.Answer, line: int
+    ) -> nodes.Node:
         blocks = self._parse(answer.text, line)
         if len(blocks) != 1 or not isinstance(blocks[0], nodes.paragraph):
             raise self.error(
@@ -148,7 +150,8 @@ def _depart_choice(translator: Any, _node: quiz_choice) -> None:
 
 def _visit_key(translator: Any, _node: quiz_key) -> None:
     translator.body.append(
-        '<details class="quiz-key"><summary>Show the answers</summary>\n<ul class="quiz-verdicts">\n'
+        '<details class="quiz-key"><summary>Show the answers</summary>\n'
+        '<ul class="quiz-verdicts">\n'
     )
 
 

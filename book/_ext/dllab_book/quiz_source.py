@@ -99,7 +99,9 @@ def _check_keys(
     for key in sorted(required - set(item)):
         raise QuizError(f"{where}, key `{key}`: is missing")
     for key in sorted(set(map(str, item)) - required - optional):
-        raise QuizError(f"{where}, key `{key}`: is unknown; known are {_names(required | optional)}")
+        raise QuizError(
+            f"{where}, key `{key}`: is unknown; known are {_names(required | optional)}"
+        )
 
 
 def _names(keys: set[str]) -> str:

@@ -22,12 +22,6 @@ STATIC = BOOK / "_static"
 VENDOR = BOOK / "_vendor"
 MATHJAX = "mathjax/es5/tex-chtml.js"
 
-REDIRECT = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="refresh" content="0; url={page}"><link rel="canonical" href="{page}"></head>
-<body><p><a href="{page}">{title}</a></p></body></html>
-"""
-
 
 def _use_local_scripts(app: "Sphinx", config: "Config") -> None:
     config.mathjax_path = MATHJAX
@@ -48,8 +42,9 @@ def _add_static_folders(app: "Sphinx") -> None:
 def _choose_scripts(
     app: "Sphinx", pagename: str, _template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    context["script_files"] = [s for s in context["script_files"] if not _is_thebe(s)]
-    context["css_files"] = [s for s in context["css_files"] if not _is_thebe(s)]
+    # In place: `add_js_file` below adds to this very list.
+    for assets in (context["script_files"], context["css_files"]):
+        assets[:] = [asset for asset in assets if not _is_thebe(asset)]
     if doctree is None:
         return
     if next(doctree.findall(quiz), None) is not None:
@@ -88,16 +83,10 @@ def _mend_launch_buttons(
     ]
 
 
-def _write_front_door(app: "Sphinx", error: Exception | None) -> None:
-    """Write `index.html` where the root page lies in a folder, and tell GitHub to keep `_static`."""
-    if error or app.builder.name != "html":
-        return
-    out = Path(app.outdir)
-    (out / ".nojekyll").touch()
-    page = app.builder.get_target_uri(app.config.root_doc)
-    if page != "index.html":
-        text = REDIRECT.format(title=app.config.html_title, page=page)
-        (out / "index.html").write_text(text, encoding="utf-8")
+def _tell_github_pages(app: "Sphinx", error: Exception | None) -> None:
+    """Keep GitHub Pages from leaving out the folders whose names start with `_`."""
+    if not error and app.builder.format == "html":
+        Path(app.outdir, ".nojekyll").touch()
 
 
 def setup(app: "Sphinx") -> None:
@@ -107,4 +96,4 @@ def setup(app: "Sphinx") -> None:
     app.connect("doctree-resolved", _drop_thebe_nodes, priority=900)
     app.connect("html-page-context", _choose_scripts, priority=900)
     app.connect("html-page-context", _mend_launch_buttons, priority=600)
-    app.connect("build-finished", _write_front_door)
+    app.connect("build-finished", _tell_github_pages)
