@@ -1,0 +1,267 @@
+"""What a check expects of a value, said so that a failure reads as one helpful sentence.
+
+- `array(value, shape)`, `number`, `integer`, `text`, `mapping`: the right kind of value, returned
+  in a form that the check can compute with
+- `close(actual, desired, message)`: equal up to rounding
+- `true(condition, message)`: anything else
+- `raises(kind_name, call)`: the learner's code refuses a wrong input
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import all as np_all
+from numpy import asarray, isfinite, isnan
+
+from dllab.check.proxy import Handle, origin
+from dllab.check.sentences import StudentError, describe
+
+__all__ = [
+    "Unexpected",
+    "array",
+    "close",
+    "integer",
+    "mapping",
+    "number",
+    "raises",
+    "text",
+    "true",
+]
+
+_KINDS = {float: "f", int: "iu", bool: "b", "float": "f", "int": "iu", "bool": "b"}
+_KIND_NAMES = {"f": "decimal numbers", "iu": "whole numbers", "b": "True and False"}
+
+
+class Unexpected(AssertionError):
+    """A value is not what the task asks for; the text is what the learner reads."""
+
+
+def array(
+    value: Any,
+    shape: Sequence[int | None] | None = None,
+    dtype: Any = None,
+    finite: bool = True,
+) -> np.ndarray:
+    """Return a value that should be an array of numbers.
+
+    Args:
+        value: what the learner's code returned.
+        shape: the shape it should have; None at a place allows any length there.
+        dtype: `float`, `int` or `bool` for any such type, or one exact NumPy type.
+        finite: neither NaN nor infinity may occur.
+
+    Raises:
+        Unexpected: it is something else.
+
+    Example:
+        >>> array(np.ones((2, 3)), shape=(2, None)).sum()
+        np.float64(6.0)
+        >>> array([1.0, 2.0])
+        Traceback (most recent call last):
+        dllab.check.expect.Unexpected: The value should be an array, and it is a list: wrap \
+it in `np.array(...)`.
+    """
+    name = _subject(value)
+    scalar = isinstance(value, (int, float, np.generic)) and not isinstance(value, (str, bytes))
+    if not isinstance(value, np.ndarray) and not (scalar and shape is not None and not shape):
+        _refuse(name, "an array", value)
+    found = asarray(value)
+    if found.dtype.kind in "US":
+        raise Unexpected(f"{name} should hold numbers, and it holds text: convert it first.")
+    if shape is not None and not _fits(found.shape, tuple(shape)):
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape)
+        wanted += ",)" if len(shape) == 1 else ")"
+        raise Unexpected(
+            f"{name} has shape {found.shape}, and it should have shape {wanted}: "
+            "print the shape after each step to see where they part."
+        )
+    _check_dtype(name, found, dtype)
+    if finite and found.dtype.kind in "fc" and not np_all(isfinite(found)):
+        what = "NaN (not a number)" if isnan(found).any() else "infinity"
+        raise Unexpected(
+            f"{name} contains {what}: look for an overflow in `exp`, a log of 0 or a "
+            "division by 0."
+        )
+    return found
+
+
+def number(value: Any) -> float:
+    """Return a value that should be one finite number.
+
+    Example:
+        >>> number(np.float32(0.5))
+        0.5
+    """
+    name = _subject(value)
+    if isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iuf":
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        _refuse(name, "one number", value)
+    if not isfinite(value):
+        raise Unexpected(
+            f"{name} is {value}: look for an overflow in `exp`, a log of 0 or a division by 0."
+        )
+    return float(value)
+
+
+def integer(value: Any) -> int:
+    """Return a value that should be one whole number.
+
+    Example:
+        >>> integer(np.int64(3))
+        3
+    """
+    name = _subject(value)
+    if isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iu":
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        _refuse(name, "one whole number", value)
+    return int(value)
+
+
+def text(value: Any, choices: Iterable[str] | None = None) -> str:
+    """Return a value that should be text, one of `choices` if they are given.
+
+    Example:
+        >>> text("relu", choices=["relu", "tanh"])
+        'relu'
+    """
+    name = _subject(value)
+    if not isinstance(value, str):
+        _refuse(name, "text", value)
+    allowed = list(choices) if choices is not None else [value]
+    if value not in allowed:
+        raise Unexpected(f"{name} is {value[:40]!r}, and it should be one of {allowed}.")
+    return value
+
+
+def mapping(value: Any, keys: Iterable[Any]) -> dict[Any, Any]:
+    """Return a value that should be a dict with exactly these keys.
+
+    Example:
+        >>> mapping({"W": 1, "b": 2}, keys=["W", "b"])
+        {'W': 1, 'b': 2}
+    """
+    name = _subject(value)
+    if not isinstance(value, dict):
+        _refuse(name, "a dict", value)
+    wanted = list(keys)
+    missing = [key for key in wanted if key not in value]
+    extra = [key for key in value if key not in wanted]
+    if missing:
+        raise Unexpected(f"{name} has no entry {missing[0]!r}: it should have {wanted}.")
+    if extra:
+        raise Unexpected(f"{name} has an entry {extra[0]!r}: it should have only {wanted}.")
+    return value
+
+
+def close(
+    actual: Any, desired: Any, message: str = "", *, rtol: float = 1e-6, atol: float = 1e-8
+) -> None:
+    """Expect numbers of the same shape that are equal up to rounding.
+
+    Args:
+        actual: what the learner's code gave, an array or a number.
+        desired: what it should be.
+        message: what the learner reads if it is not, one sentence.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+
+    Example:
+        >>> close(0.1 + 0.2, 0.3, "The sum should be 0.3.")
+        >>> close(np.ones(2), np.ones(3), "Each row should sum to 1.")
+        Traceback (most recent call last):
+        dllab.check.expect.Unexpected: Each row should sum to 1. (Yours has shape (2,), and it \
+should have shape (3,).)
+    """
+    wanted = asarray(desired)
+    if not isinstance(actual, (np.ndarray, np.generic, int, float, complex, list, tuple)):
+        _refuse(_subject(actual), "an array" if wanted.shape else "one number", actual)
+    try:
+        found = asarray(actual)
+    except ValueError:
+        raise Unexpected(message or "The rows of this list have unequal lengths.") from None
+    if found.dtype.kind not in "biufc":
+        raise Unexpected(message or f"{_subject(actual)} should hold numbers.")
+    if found.shape != wanted.shape:
+        detail = f"Yours has shape {found.shape}, and it should have shape {wanted.shape}."
+        raise Unexpected(f"{message} ({detail})" if message else detail)
+    with np.errstate(all="ignore"):
+        equal = (found == wanted) | (abs(found - wanted) <= atol + rtol * abs(wanted))
+        if found.dtype.kind in "fc" and wanted.dtype.kind in "fc":
+            equal |= isnan(found) & isnan(wanted)
+    if not np_all(equal):
+        raise Unexpected(message or f"{_subject(actual)} does not have the right value yet.")
+
+
+def true(condition: Any, message: str) -> None:
+    """Expect a condition, with the sentence that the learner reads if it does not hold."""
+    if not bool(condition):
+        raise Unexpected(message)
+
+
+def raises(kind_name: str, call: Callable[[], Any], message: str = "") -> None:
+    """Expect that the learner's code raises an exception of this kind or of a kind below it.
+
+    Args:
+        kind_name: name of the exception class, such as `"ValueError"`.
+        call: what to do, such as `lambda: student.Dense(0, 3)`.
+        message: what the learner reads otherwise.
+    """
+    try:
+        call()
+    except StudentError as error:
+        if kind_name in error.fault.types:
+            return
+        if error.fault.kind != "raised":
+            raise
+        raise Unexpected(
+            message or f"This input should raise {kind_name}, and it raised {error.fault.types[0]}."
+        ) from None
+    raise Unexpected(message or f"A wrong input should raise {kind_name}, and nothing was raised.")
+
+
+def _subject(value: Any) -> str:
+    return origin(value) or "The value"
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(found) == len(wanted) and all(
+        want is None or have == want for have, want in zip(found, wanted, strict=True)
+    )
+
+
+def _check_dtype(name: str, found: np.ndarray, dtype: Any) -> None:
+    if dtype is None:
+        return
+    kinds = _KINDS.get(dtype) if isinstance(dtype, (type, str)) else None
+    if kinds is not None and found.dtype.kind not in kinds:
+        raise Unexpected(
+            f"{name} has dtype {found.dtype}, and it should hold {_KIND_NAMES[kinds]}."
+        )
+    if kinds is None and found.dtype != np.dtype(dtype):
+        raise Unexpected(f"{name} has dtype {found.dtype}, and it should have {np.dtype(dtype)}.")
+
+
+def _refuse(name: str, wanted: str, value: Any) -> None:
+    """Raise the sentence for a value of the wrong kind."""
+    if value is None:
+        step = "does the function end with `return`?"
+    elif isinstance(value, (list, tuple)) and wanted == "an array":
+        step = "wrap it in `np.array(...)`."
+    elif isinstance(value, tuple):
+        step = "is there a comma too many after `return`?"
+    elif isinstance(value, Handle) and value._ref.type_name == "generator":
+        step = "use `return` instead of `yield`."
+    elif isinstance(value, Handle) and value._ref.type_name == "array of Python objects":
+        step = "its rows probably have unequal lengths."
+    elif isinstance(value, Handle) and value._ref.callable:
+        step = "call it with `(...)`."
+    elif isinstance(value, np.ndarray) and wanted != "an array":
+        step = "is a sum, a mean or an index missing?"
+    else:
+        step = "read the signature in the task again."
+    raise Unexpected(f"{name} should be {wanted}, and it is {describe(value)}: {step}")
