@@ -1,0 +1,213 @@
+"""The command `dllab`: each command parses, calls one function and prints.
+
+- `main()`: the entry point
+- `app`: the Typer application
+
+Commands import what they need when they run, so `dllab --help` is quick and a command whose
+extra is not installed says which one it is.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from dllab import __version__
+from dllab.errors import DLLabError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Deep Learning Lab: data, checks and tools for a course that runs.",
+    epilog="Start with `dllab doctor`: it tells what works on this machine and what to do next.",
+)
+data = typer.Typer(no_args_is_help=True, help="Look at the data sets that the course ships.")
+author = typer.Typer(no_args_is_help=True, help="Write labs: start, check and build them.")
+kernel = typer.Typer(no_args_is_help=True, help="Start kernels in a moment instead of seconds.")
+app.add_typer(data, name="data")
+app.add_typer(author, name="author")
+app.add_typer(kernel, name="kernel")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Labs = Annotated[
+    list[str] | None, typer.Argument(metavar="[LAB]...", help="Names of labs; all when left out.")
+]
+
+
+def main() -> NoReturn:
+    """Run the command line; an error that `dllab` foresees is one red line and status 2."""
+    try:
+        app()
+    except DLLabError as error:
+        _fail(" ".join(str(error).split()))
+    except ModuleNotFoundError as error:
+        _fail(_missing(error))
+    sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.secho(f"dllab: {message}", fg=typer.colors.RED, err=True)
+    sys.exit(2)
+
+
+# The packages of each extra that commands import; the rest comes with dllab itself.
+_EXTRAS = {
+    "jupytext": "author",
+    "nbclient": "author",
+    "nbformat": "author",
+    "nbgrader": "author",
+    "ipykernel": "lab",
+    "jupyter_client": "lab",
+    "pytest": "lab",
+}
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Say what to install, or raise the error again if no extra brings it."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        raise error
+    return f"this command needs {package}; install it with pip install 'dllab[{_EXTRAS[package]}]'"
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dllab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: `dllab doctor`")
+def doctor(as_json: AsJson = False) -> None:
+    """Tell what works on this machine; status 1 if something that the course needs does not."""
+    from dllab import doctor
+
+    report = doctor.examine()
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        report.print()
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command(
+    epilog="Examples: `dllab check 03_backpropagation.ipynb`, "
+    "`dllab check 03_backpropagation.ipynb --task softmax --json`"
+)
+def check(
+    notebook: Annotated[Path, typer.Argument(help="A lab's notebook, as you saved it.")],
+    task: Annotated[str | None, typer.Option(help="Check this task only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a lab's checks on a saved notebook; status 1 if points are missing."""
+    from dllab.check.notebook import check_notebook
+
+    result = check_notebook(notebook, task=task)
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        typer.echo(str(result))
+    raise typer.Exit(0 if result.points == result.max_points else 1)
+
+
+@data.command("list", epilog="Example: `dllab data list`")
+def list_data() -> None:
+    """List the data sets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from dllab.data import table
+
+    rows = table()
+    header = ("name", "title", "license", "size")
+    shown = Table(*header, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        shown.add_row(*row.values())
+    # a file gets whole lines, however narrow the terminal is that it was made in
+    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+
+
+@data.command(epilog="Example: `dllab data card digits`")
+def card(name: Annotated[str, typer.Argument(help="A name that `dllab data list` shows.")]) -> None:
+    """Show where a data set comes from, its license and its known bias."""
+    from dllab.data import card
+
+    typer.echo(str(card(name)))
+
+
+@author.command(epilog="Examples: `dllab author build`, `dllab author build 03_backpropagation`")
+def build(labs: Labs = None) -> None:
+    """Write the notebooks that are generated from the sources, and list them."""
+    from dllab.authoring import build
+
+    for path in build(labs or None):
+        typer.echo(os.path.relpath(path))
+
+
+@author.command(epilog="Examples: `dllab author lint`, `dllab author lint 03_backpropagation`")
+def lint(labs: Labs = None) -> None:
+    """Report each mistake in the sources with file, cell and task; status 1 if there is one."""
+    from dllab.authoring.lint import lint
+
+    problems = lint(labs or None)
+    for problem in problems:
+        typer.echo(str(problem))
+    if problems:
+        raise typer.Exit(1)
+
+
+@author.command(epilog="Example: `dllab author new 07_convolution`")
+def new(
+    lab: Annotated[str, typer.Argument(help="Two digits and a name: `07_convolution`.")],
+) -> None:
+    """Start a lab from a template that lints, builds and passes."""
+    from dllab.authoring.scaffold import new_lab
+
+    typer.echo(os.path.relpath(new_lab(lab)))
+
+
+@kernel.command(epilog="Example: `dllab kernel install`")
+def install() -> None:
+    """Add the warm kernel to Jupyter."""
+    from dllab import warm
+
+    typer.echo(str(warm.install()))
+
+
+@kernel.command(epilog="Example: `dllab kernel status`")
+def status() -> None:
+    """Tell whether a warm kernel is installed and ready."""
+    from dllab import warm
+
+    typer.echo(str(warm.status()))
+
+
+@kernel.command(epilog="Example: `dllab kernel stop`")
+def stop() -> None:
+    """End the process that new kernels are made from; running kernels go on."""
+    from dllab import warm
+
+    typer.echo(str(warm.stop()))
+
+
+if __name__ == "__main__":
+    main()
