@@ -47,7 +47,7 @@ class Misconception:
         """The address of the section that explains it, or '' if the site is not known."""
         page, _, label = self.section.partition("#")
         base = _documentation()
-        return f"{base}/{page}.html#{label}" if base and page else ""
+        return f"{base}/book/{page}.html#{label}" if base and page else ""
 
 
 @dataclass(frozen=True)
