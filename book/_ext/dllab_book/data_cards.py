@@ -23,9 +23,12 @@ FIELDS = {
     "citation": "Citation",
     "licence": "License",
     "size": "Size",
+    "features": "Features",
+    "classes": "Classes",
     "splits": "Splits",
     "split_rule": "How it was split",
     "bias": "Known bias and limits",
+    "conversion": "How the file was made",
     "sha256": "SHA-256",
 }
 
