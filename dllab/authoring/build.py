@@ -20,6 +20,13 @@ from dllab.errors import AuthoringError, UnknownLabError
 
 __all__ = ["build", "chapter_paths", "lab_paths", "outputs", "to_json", "write_if_changed"]
 
+# Read by nbgrader in the folder it runs in. Its own limit for a cell is 30 s.
+_NBGRADER_CONFIG = """\
+c = get_config()  # noqa: F821
+c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("replace this line")'}
+c.ExecutePreprocessor.timeout = 300
+"""
+
 
 def build(labs: Iterable[str] | None = None, root: Path | None = None) -> list[Path]:
     """Write the generated notebooks and return the files that changed.
@@ -44,6 +51,7 @@ def outputs(root: Path, labs: Iterable[str] | None = None) -> dict[Path, str]:
     """Return path and text of each generated file; see `build`."""
     chosen = lab_paths(root, labs)
     files = {path: to_json(notebook) for lab in chosen for path, notebook in _lab_files(lab, root)}
+    files[root / "build" / "nbgrader" / "nbgrader_config.py"] = _NBGRADER_CONFIG
     if labs is None:
         for chapter in chapter_paths(root):
             relative = chapter.relative_to(root / "book").with_suffix(".ipynb")

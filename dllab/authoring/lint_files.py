@@ -9,13 +9,13 @@
 import re
 import runpy
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dllab.authoring.problems import Problem
 from dllab.authoring.source import LabSource
+from dllab.check.loading import read_lab_folder
 from dllab.check.registry import mark_of, mutants_of, variants_of
 from dllab.errors import AuthoringError
 
@@ -72,22 +72,29 @@ def _lint_checks(lab: LabSource, path: Path) -> Iterator[Problem]:
     if isinstance(names, Problem):
         yield names
         return
-    marks = [mark for value in names.values() if (mark := mark_of(value))]
-    points = Counter[str]()
-    for mark in marks:
-        points[mark.task] += mark.points
-    for task in lab.tasks:
-        if points[task.id] != task.points:
-            message = (
-                f"the heading says {task.points} points, "
-                f"the tests of the task are worth {points[task.id]}"
-            )
-            yield Problem(path, None, task.id, message)
-    for task in points.keys() - {task.id for task in lab.tasks}:
-        yield Problem(path, None, task, "tests of a task that lab.md does not have")
     for name, value in names.items():
         if name.startswith("test_") and mark_of(value) is None:
             yield Problem(path, None, None, f"test `{name}` belongs to no task; add `@task(…)`")
+    try:
+        checked = {task.name: task.points for task in read_lab_folder(path.parent).tasks}
+    except ValueError:
+        yield Problem(path, None, None, "write ids and points in `@task(…)` as plain constants")
+        return
+    yield from _compare_points(lab, checked, path)
+
+
+def _compare_points(lab: LabSource, checked: dict[str, int], path: Path) -> Iterator[Problem]:
+    for task in lab.tasks:
+        worth = checked.get(task.id, 0)
+        if worth != task.points:
+            message = f"the heading says {task.points} points, the task's tests are worth {worth}"
+            yield Problem(path, None, task.id, message)
+    headed = [task.id for task in lab.tasks]
+    for task_id in checked:
+        if task_id not in headed:
+            yield Problem(path, None, task_id, "tests of a task that lab.md does not have")
+    if set(headed) == set(checked) and headed != list(checked):
+        yield Problem(path, None, None, f"order the tests as lab.md does: {', '.join(headed)}")
 
 
 def _lint_answers(lab: LabSource, folder: Path) -> Iterator[Problem]:

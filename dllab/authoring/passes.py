@@ -101,7 +101,8 @@ def report_points(notebook: NotebookNode, lab: LabSource) -> NotebookNode:
 
     def report(cell: NotebookNode) -> None:
         if has_tag(cell, "check"):
-            cell.source += f'\nlab.points("{cell.metadata["task"]}")'
+            # Only a cell's last value is shown by itself, and that is the number now.
+            cell.source = f'display({cell.source})\nlab.points("{cell.metadata["task"]}")'
 
     return _each_code_cell(notebook, report)
 

@@ -44,6 +44,7 @@ def test_a_build_writes_three_notebooks_for_a_lab_and_one_for_a_chapter(reposito
         "labs/91_sample.ipynb",
         "build/solutions/91_sample.ipynb",
         "build/nbgrader/source/91_sample/91_sample.ipynb",
+        "build/nbgrader/nbgrader_config.py",
         "build/chapters/start/first.ipynb",
     }
 
@@ -56,7 +57,7 @@ def test_a_second_build_writes_nothing(repository):
 def test_a_build_of_one_lab_leaves_the_others_alone(repository):
     with pytest.raises(UnknownLabError, match="no lab '92_other'; there are 91_sample"):
         build(["92_other"], root=repository)
-    assert len(build(["91_sample"], root=repository)) == 3
+    assert len(build(["91_sample"], root=repository)) == 4
 
 
 def test_a_build_removes_what_was_made_of_a_source_that_is_gone(repository):

@@ -224,16 +224,29 @@ def test_a_file_that_is_no_notebook_is_one_problem(lab):
 
 # --- the files beside lab.md -----------------------------------------------------------------
 
+SWAPPED = {"total": '"mean"', "mean": '"total"'}
 FILE_MISTAKES = {
     "points-differ": (
         "checks.py",
         replace('@task("total", points=5)', '@task("total", points=4)'),
-        "checks.py: task total: the heading says 5 points, the tests of the task are worth 4",
+        "checks.py: task total: the heading says 5 points, the task's tests are worth 4",
     ),
     "tests-of-no-task": (
         "checks.py",
         replace('@task("total", points=5)', '@task("totals", points=5)'),
         "checks.py: task totals: tests of a task that lab.md does not have",
+    ),
+    "tests-out-of-order": (
+        "checks.py",
+        lambda text: (
+            text.replace('"total"', '"x"').replace('"mean"', '"total"').replace('"x"', '"mean"')
+        ),
+        "checks.py: order the tests as lab.md does: total, mean, center, variance",
+    ),
+    "points-computed": (
+        "checks.py",
+        replace("points=5", "points=2 + 3"),
+        "checks.py: write ids and points in `@task(…)` as plain constants",
     ),
     "test-without-task": (
         "checks.py",
