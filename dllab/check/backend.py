@@ -89,7 +89,7 @@ class LocalBackend:
         for names in (self._overrides, self._namespace):
             if operation.name in names:
                 return names[operation.name]
-        raise _Missing(operation.name)
+        raise _MissingError(operation.name)
 
     def _set(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         setattr(self._object(operation.target), operation.name, args[0])
@@ -133,7 +133,7 @@ class LocalBackend:
         """
         kind = type(value)
         if next(budget) < 0 or depth > _MAX_DEPTH:
-            raise _Unusable("it is far too large or nested far too deeply")
+            raise _UnusableError("it is far too large or nested far too deeply")
         if kind in (type(None), bool, int, float, complex, str):
             return value
         if issubclass(kind, np.generic) and np.dtype(kind).kind in PLAIN_KINDS:
@@ -155,7 +155,7 @@ class LocalBackend:
 
     def _plain_array(self, value: Any) -> Any:
         if np.ndarray.size.__get__(value) > _MAX_ELEMENTS:
-            raise _Unusable(f"it is an array with more than {_MAX_ELEMENTS:,} elements")
+            raise _UnusableError(f"it is an array with more than {_MAX_ELEMENTS:,} elements")
         array = np.array(value, copy=True, subok=False)
         return array if array.dtype.kind in PLAIN_KINDS else self._ref(value)
 
@@ -172,9 +172,9 @@ class LocalBackend:
         types = tuple(base.__name__ for base in type(error).__mro__)[:-1]
         if isinstance(error, TimeUp):
             return Fault("timeout")
-        if isinstance(error, _Unusable):
+        if isinstance(error, _UnusableError):
             return Fault("unusable", message=str(error))
-        if isinstance(error, _Missing):
+        if isinstance(error, _MissingError):
             return Fault("missing", message=str(error), hint=self._similar(str(error)))
         message = _text(error)
         if isinstance(error, NotImplementedError):
@@ -202,11 +202,11 @@ class LocalBackend:
         return ""
 
 
-class _Missing(Exception):
+class _MissingError(Exception):
     """The notebook does not have this name."""
 
 
-class _Unusable(Exception):
+class _UnusableError(Exception):
     """A value cannot be handed to a check, and why."""
 
 

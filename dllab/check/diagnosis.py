@@ -4,26 +4,28 @@ Each operation that a failed test made is made again, with the same inputs, on e
 mutants: named wrong answers. The mutant that gives the learner's outputs, wrong values and
 exceptions alike, is the same mistake.
 
-- `diagnose(lab, task, runs, namespace)`: a `Diagnosis` for each failed test that has one
+- `diagnose(lab, task, runs, answers)`: a `Diagnosis` for each failed test that has one
 - `replay(steps, backend)`: make recorded operations again; whether the outcomes agree
 """
 
 import re
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from dllab.check.backend import LocalBackend
 from dllab.check.loading import LabFiles, Misconception
 from dllab.check.protocol import Backend, Fault, Operation, Outcome, Ref, convert
 from dllab.check.proxy import Step
 from dllab.check.registry import Replacement
-from dllab.check.runner import TestRun
+from dllab.check.runner import Attempt, TestRun, run_checks
 
 __all__ = ["Diagnosis", "diagnose", "replay"]
+
+Answers = Callable[[Replacement | None], Backend]
 
 _BUDGET = 30.0  # seconds for all replays of one check
 _LIMIT = 10.0  # seconds for one operation
@@ -39,12 +41,9 @@ class Diagnosis:
 
 
 def diagnose(
-    lab: LabFiles,
-    task: str,
-    runs: Sequence[TestRun],
-    namespace: MutableMapping[str, Any],
+    lab: LabFiles, task: str, runs: Sequence[TestRun], answers: Answers
 ) -> dict[str, Diagnosis]:
-    """Return a diagnosis for each failed test whose outputs equal those of a mutant.
+    """Return a diagnosis for each failed test that shows the mistake of a mutant.
 
     Where several mutants agree with a failed test, the one that agrees with most of the task's
     other tests is meant; of equals, the first in the file.
@@ -53,18 +52,21 @@ def diagnose(
         lab: the lab, with its mutants.
         task: whose mutants to try.
         runs: what became of the task's tests, for one seed.
-        namespace: the learner's names, on which a mutant builds.
+        answers: a fresh way to a mutant's code, or for None to the learner's.
     """
     failed = [run for run in runs if run.status == "failed" and _tells_something(run.steps)]
     mutants = [mutant for mutant in lab.mutants if mutant.task == task]
     if not failed or not mutants:
         return {}
-    agreement = _agreement(mutants, runs, failed, namespace)
+    deadline = time.monotonic() + _BUDGET
+    agreement = _agreement(mutants, runs, failed, answers, deadline)
+    if not any(agreement.values()):
+        agreement = _random_agreement(lab, mutants, failed, answers, deadline)
     found = {}
     for run in failed:
-        names = [m for m in mutants if run.test in agreement[id(m)]]
-        if names:
-            best = max(names, key=lambda m: len(agreement[id(m)]))
+        agreeing = [m for m in mutants if run.test in agreement[id(m)]]
+        if agreeing:
+            best = max(agreeing, key=lambda m: len(agreement[id(m)]))
             about = lab.misconceptions.get(best.misconception or "")
             if about is not None:
                 found[run.test] = Diagnosis(best.label, best.sentence, about)
@@ -75,10 +77,10 @@ def _agreement(
     mutants: Sequence[Replacement],
     runs: Sequence[TestRun],
     failed: Sequence[TestRun],
-    namespace: MutableMapping[str, Any],
+    answers: Answers,
+    deadline: float,
 ) -> dict[int, set[str]]:
-    """Return, for each mutant, the names of the tests in which it behaves as the learner's code."""
-    deadline = time.monotonic() + _BUDGET
+    """Return, for each mutant, the tests in which its outputs are those of the learner's code."""
     others = [run for run in runs if run not in failed and run.steps]
     agreement: dict[int, set[str]] = {id(mutant): set() for mutant in mutants}
     for stage in (failed, others):
@@ -88,17 +90,45 @@ def _agreement(
             for run in stage:
                 if time.monotonic() > deadline:
                     return agreement
-                if _agrees(run, mutant, namespace):
+                if _agrees(run, mutant, answers):
                     agreement[id(mutant)].add(run.test)
     return agreement
 
 
-def _agrees(run: TestRun, mutant: Replacement, namespace: MutableMapping[str, Any]) -> bool:
+def _agrees(run: TestRun, mutant: Replacement, answers: Answers) -> bool:
     try:
-        overrides = mutant.names(namespace)
+        backend = answers(mutant)
     except Exception:  # a mutant that builds on what the learner has not written
         return False
-    return replay(run.steps, LocalBackend(namespace, overrides))
+    return replay(run.steps, backend)
+
+
+def _random_agreement(
+    lab: LabFiles,
+    mutants: Sequence[Replacement],
+    failed: Sequence[TestRun],
+    answers: Answers,
+    deadline: float,
+) -> dict[int, set[str]]:
+    """Compare answers that draw random numbers of their own, and so never repeat an output.
+
+    Such a mutant agrees with such an answer if it fails the same test with the same sentence.
+    """
+    agreement: dict[int, set[str]] = {id(mutant): set() for mutant in mutants}
+    random = {run.test: run.sentence for run in failed if not replay(run.steps, answers(None))}
+    for mutant in mutants:
+        if not random or time.monotonic() > deadline:
+            break
+        try:
+            answers(mutant)
+        except Exception:
+            continue
+        attempt = Attempt(partial(answers, mutant), failed[0].attempt.seed, (mutant.task,))
+        for run in run_checks(lab, [attempt]):
+            same_verdict = run.status == "failed" and random.get(run.test) == run.sentence
+            if same_verdict and not replay(run.steps, answers(mutant)):
+                agreement[id(mutant)].add(run.test)
+    return agreement
 
 
 def replay(steps: Sequence[Step], backend: Backend, seconds: float = _LIMIT) -> bool:

@@ -57,16 +57,15 @@ def array(
     Example:
         >>> array(np.ones((2, 3)), shape=(2, None)).sum()
         np.float64(6.0)
-        >>> array([1.0, 2.0])
+        >>> array([1.0, 2.0], shape=(2,))
+        array([1., 2.])
+        >>> array(None)
         Traceback (most recent call last):
-        dllab.check.expect.UnexpectedError: The value should be an array, and it is a list: wrap \
-it in `np.array(...)`.
+        dllab.check.expect.UnexpectedError: The value should be an array, and it is None: does \
+the function end with `return`?
     """
     name = _subject(value)
-    scalar = isinstance(value, (int, float, np.generic)) and not isinstance(value, (str, bytes))
-    if not isinstance(value, np.ndarray) and not (scalar and shape is not None and not shape):
-        _refuse(name, "an array", value)
-    found = asarray(value)
+    found = _as_array(name, value, shape)
     if found.dtype.kind in "US":
         raise UnexpectedError(f"{name} should hold numbers, and it holds text: convert it first.")
     if shape is not None and not _fits(found.shape, tuple(shape)):
@@ -82,6 +81,26 @@ it in `np.array(...)`.
         raise UnexpectedError(
             f"{name} contains {what}: look for an overflow in `exp`, a log of 0 or a division by 0."
         )
+    return found
+
+
+def _as_array(name: str, value: Any, shape: Sequence[int | None] | None) -> np.ndarray:
+    """Return an array; a list of numbers will do, and for shape `()` a number."""
+    if isinstance(value, np.ndarray):
+        return value
+    scalar = isinstance(value, (int, float, complex, np.generic))
+    if scalar and shape is not None and not shape:
+        return asarray(value)
+    if not isinstance(value, (list, tuple)):
+        _refuse(name, "an array", value)
+    try:
+        found = asarray(value)
+    except ValueError:
+        raise UnexpectedError(
+            f"{name} has rows of unequal lengths, so it is no array: print the length of each row."
+        ) from None
+    if found.dtype.kind == "O":
+        raise UnexpectedError(f"{name} should hold numbers only: print it to see what else is in.")
     return found
 
 
@@ -168,10 +187,9 @@ def close(
 
     Example:
         >>> close(0.1 + 0.2, 0.3, "The sum should be 0.3.")
-        >>> close(np.ones(2), np.ones(3), "Each row should sum to 1.")
+        >>> close(0.5, 1.0, "Each row should sum to 1.")
         Traceback (most recent call last):
-        dllab.check.expect.UnexpectedError: Each row should sum to 1. (Yours has shape (2,), and it \
-should have shape (3,).)
+        dllab.check.expect.UnexpectedError: Each row should sum to 1.
     """
     wanted = asarray(desired)
     if not isinstance(actual, (np.ndarray, np.generic, int, float, complex, list, tuple)):
@@ -250,8 +268,6 @@ def _refuse(name: str, wanted: str, value: Any) -> None:
     """Raise the sentence for a value of the wrong kind."""
     if value is None:
         step = "does the function end with `return`?"
-    elif isinstance(value, (list, tuple)) and wanted == "an array":
-        step = "wrap it in `np.array(...)`."
     elif isinstance(value, tuple):
         step = "is there a comma too many after `return`?"
     elif isinstance(value, Handle) and value._ref.type_name == "generator":

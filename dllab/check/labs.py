@@ -12,6 +12,7 @@ from dllab.check.backend import LocalBackend
 from dllab.check.diagnosis import diagnose
 from dllab.check.display import CheckResult, Notice, Progress, TaskScore, TestResult
 from dllab.check.loading import LabFiles, find_lab
+from dllab.check.registry import Replacement
 from dllab.check.runner import Attempt, TestRun, fresh_seed, run_checks
 from dllab.errors import DLLabError
 
@@ -90,9 +91,12 @@ def check_task(
     """
     known = files.task(task)
     seed = fresh_seed() if seed is None else seed
-    attempt = Attempt(lambda: LocalBackend(namespace), seed, (task,))
-    runs = run_checks(files, [attempt])
-    diagnoses = diagnose(files, task, runs, namespace)
+
+    def answers(mutant: Replacement | None) -> LocalBackend:
+        return LocalBackend(namespace, mutant.names(namespace) if mutant else None)
+
+    runs = run_checks(files, [Attempt(lambda: answers(None), seed, (task,))])
+    diagnoses = diagnose(files, task, runs, answers)
     tests = tuple(_result(run, diagnoses.get(run.test)) for run in runs)
     return CheckResult(files.name, task, known.title, tests, seed)
 

@@ -56,8 +56,15 @@ class Session:
         """What the learner's code printed."""
         return "".join(step.outcome.output for step in self.steps)
 
-    def perform(self, label: str, kind: Any, target: Ref | None, name: str = "",
-                args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def perform(
+        self,
+        label: str,
+        kind: Any,
+        target: Ref | None,
+        name: str = "",
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Perform one operation and return its value.
 
         Raises:
@@ -103,8 +110,14 @@ class Session:
         finally:
             self._inplace -= 1
 
-    def _settle_arguments(self, label: str, operation: Operation, outcome: Outcome,
-                          args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def _settle_arguments(
+        self,
+        label: str,
+        operation: Operation,
+        outcome: Outcome,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> None:
         names = operation.target.parameters if operation.target else ()
         for index, left in enumerate(outcome.args):
             name = code(names[index]) if index < len(names) else f"number {index + 1}"
@@ -166,6 +179,7 @@ class Handle:
         self._session.perform(f"{self._name}.{name}", "set", self._ref, name, (value,))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the learner's object with copies of the arguments."""
         return self._session.perform(self._name, "call", self._ref, "", args, kwargs)
 
     def __getitem__(self, index: Any) -> Any:
@@ -250,7 +264,7 @@ def unwrap(value: Any) -> Any:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Tell whether two plain values are equal to the last bit; what is not plain counts as equal."""
+    """Tell whether two plain values are equal to the last bit; anything else counts as equal."""
     if isinstance(first, np.ndarray):
         return (
             isinstance(second, np.ndarray)

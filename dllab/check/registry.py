@@ -109,9 +109,7 @@ def mutant(
     return decorate
 
 
-def variant(
-    task: str, *, replaces: str | None = None, build: bool = False
-) -> Callable[[Any], Any]:
+def variant(task: str, *, replaces: str | None = None, build: bool = False) -> Callable[[Any], Any]:
     """Mark a function or class as a right answer to a task, in another style than the solution.
 
     Args:

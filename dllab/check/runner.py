@@ -62,6 +62,7 @@ class TestRun:
     status: Status
     sentence: str
     output: str
+    seconds: float = 0.0
     steps: tuple[Step, ...] = field(repr=False, default=())
     error: BaseException | None = field(repr=False, default=None)
 
@@ -148,6 +149,9 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
 
         @pytest.fixture
         def _session(self, _attempt: Attempt, request: Any) -> Session:
+            # the learner's code may use these, and then a run can be repeated as well
+            np.random.seed(_attempt.seed % 2**32)
+            random.seed(_attempt.seed)
             return Session(_attempt.backend(), mark_of(request.function).seconds)
 
         @pytest.fixture
@@ -164,7 +168,7 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
         def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
             error = call.excinfo.value if call.excinfo else None
             if call.when == "call" or error is not None:
-                self.runs.append(_test_run(item, error))
+                self.runs.append(_test_run(item, error, call.duration))
             outcome = "passed" if error is None else "failed"
             return pytest.TestReport(
                 item.nodeid, item.location, {}, outcome, None, call.when, duration=call.duration
@@ -177,7 +181,7 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
     return Plugin()
 
 
-def _test_run(item: Any, error: BaseException | None) -> TestRun:
+def _test_run(item: Any, error: BaseException | None, seconds: float) -> TestRun:
     session = item.funcargs.get("_session")
     law = " ".join((inspect.getdoc(item.function) or "").split("\n\n")[0].split())
     status, sentence = _verdict(error, law)
@@ -189,6 +193,7 @@ def _test_run(item: Any, error: BaseException | None) -> TestRun:
         status,
         sentence,
         session.output if session else "",
+        seconds,
         tuple(session.steps) if session else (),
         error,
     )
