@@ -187,26 +187,35 @@ def new(
 
 @kernel.command(epilog="Example: `dllab kernel install`")
 def install() -> None:
-    """Add the warm kernel to Jupyter."""
+    """Add the warm kernel to this environment's Jupyter."""
     from dllab import warm
 
-    typer.echo(str(warm.install()))
+    try:
+        typer.echo(f"installed {warm.install()}")
+    except warm.WarmError as error:
+        # `warm` stands alone, so its error is none of DLLabError's kinds
+        raise DLLabError(str(error)) from error
 
 
 @kernel.command(epilog="Example: `dllab kernel status`")
 def status() -> None:
-    """Tell whether a warm kernel is installed and ready."""
+    """List the template processes that warm kernels are forked from."""
     from dllab import warm
 
-    typer.echo(str(warm.status()))
+    templates = warm.status()
+    for template in templates:
+        typer.echo(str(template))
+    if not templates:
+        typer.echo("No template is running; the first warm kernel starts one.")
 
 
 @kernel.command(epilog="Example: `dllab kernel stop`")
 def stop() -> None:
-    """End the process that new kernels are made from; running kernels go on."""
+    """End the template processes; kernels that are running go on."""
     from dllab import warm
 
-    typer.echo(str(warm.stop()))
+    ended = warm.stop()
+    typer.echo(f"Ended {ended} template{'' if ended == 1 else 's'}.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -24,6 +24,8 @@ _PYTHON = (3, 11)
 _NEEDED = ("numpy", "keras", "matplotlib", "scikit-learn", "rich", "typer")
 _BACKENDS = ("tensorflow", "jax", "torch")
 _DISK, _MEMORY = 2.0, 4.0  # GB that a learner should have
+# What the course needs; the rest is advice.
+_REQUIRED = ("Python", "Packages", "Keras backend", "Accelerator", "Data")
 _PATIENCE = 120  # seconds; a cold disk needs one for TensorFlow
 
 
@@ -97,9 +99,10 @@ def examine() -> Report:
 
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
-        return look()
+        found = look()
     except Exception as error:  # a report with a gap is of more use than a traceback
-        return Finding(name, False, f"could not be examined ({type(error).__name__}: {error})")
+        found = Finding(name, False, f"could not be examined ({type(error).__name__}: {error})")
+    return replace(found, required=name in _REQUIRED)
 
 
 def _version(package: str) -> str | None:
@@ -116,7 +119,6 @@ def _python() -> Finding:
         sys.version_info[:2] >= _PYTHON,
         f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         f"install Python {wanted} or newer and make the environment anew",
-        required=True,
     )
 
 
@@ -127,7 +129,7 @@ def _packages() -> Finding:
     if missing:
         text = f"missing: {', '.join(missing)}; found: {text}"
     step = "pip install dllab (in the environment that you use)"
-    return Finding("Packages", not missing, text, step, required=True)
+    return Finding("Packages", not missing, text, step)
 
 
 def _backend() -> Finding:
@@ -142,7 +144,6 @@ def _backend() -> Finding:
         active in installed,
         f"{active}" + (f"; installed: {text}" if text != active else ""),
         f"pip install {active}, or choose another with the environment variable KERAS_BACKEND",
-        required=True,
     )
 
 
@@ -180,12 +181,12 @@ def _accelerator() -> Finding:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     except subprocess.TimeoutExpired:
-        return Finding(name, False, f"no answer within {_PATIENCE} s", step, required=True)
+        return Finding(name, False, f"no answer within {_PATIENCE} s", step)
     answers = [line for line in done.stdout.splitlines() if line.startswith("@")]
     if done.returncode != 0 or not answers:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        return Finding(name, False, f"Keras does not start: {last[:160]}", step, required=True)
-    return Finding(name, True, json.loads(answers[-1][1:])[0], required=True)
+        return Finding(name, False, f"Keras does not start: {last[:160]}", step)
+    return Finding(name, True, json.loads(answers[-1][1:])[0])
 
 
 def _jupyter() -> Finding:
@@ -217,7 +218,6 @@ def _data() -> Finding:
         not damaged,
         "; ".join(damaged) or f"{len(names())} data sets, hashes verified",
         "pip install --force-reinstall --no-deps dllab",
-        required=True,
     )
 
 

@@ -52,7 +52,7 @@ def _number(value: Any) -> str:
     array = np.asarray(value, dtype=float)
     if array.size == 1:
         return f"{array.item():.3g}".replace("-", "−")
-    return "×".join(map(str, array.shape))
+    return str(array.shape)
 
 
 def _describe(node: Any) -> _Node:
