@@ -12,6 +12,7 @@ import pytest
 from nbformat import NotebookNode
 
 from dllab.authoring import build, new_lab, read_lab
+from dllab.authoring.build import outputs, write_if_changed
 from dllab.authoring.project import find_root
 
 ROOT = find_root(Path(__file__).parent)
@@ -81,3 +82,17 @@ def sample(tmp_path_factory):
     course = Course(root / "build" / "nbgrader", "91_sample", root)
     course.nbgrader("generate_assignment", course.lab)
     return course, read_lab(folder)
+
+
+@pytest.fixture(scope="session")
+def first_lab(tmp_path_factory):
+    """The course's own first lab, whose last task trains a network, in a course of its own."""
+    name = "00_getting_started"
+    folder = tmp_path_factory.mktemp("course")
+    generated = ROOT / "build" / "nbgrader"
+    for path, text in outputs(ROOT, [name]).items():
+        if path.is_relative_to(generated):
+            write_if_changed(folder / path.relative_to(generated), text)
+    course = Course(folder, name, ROOT)
+    course.nbgrader("generate_assignment", name)
+    return course, read_lab(ROOT / "labs" / "source" / name)

@@ -78,3 +78,15 @@ def test_nbgrader_clears_every_solution(sample):
     assert "SOLUTION" not in text
     assert "result += value" not in text
     assert text.count("raise NotImplementedError") == 4
+
+
+def test_the_first_lab_of_the_course_is_graded_right(first_lab):
+    """A real lab, with data and a network to train: the solution earns all, no work nothing."""
+    course, lab = first_lab
+    course.submit("solved", lab.solution_notebook())
+    course.submit("untouched", course.released())
+    course.nbgrader("autograde", course.lab)
+    full = {f"check-{task.id}": task.points for task in lab.tasks}
+    assert sum(full.values()) == 20
+    assert course.scores("solved") == full
+    assert course.scores("untouched") == dict.fromkeys(full, 0)
