@@ -8,6 +8,7 @@ them, and threads last.
 
 import atexit
 import ctypes
+import functools
 import gc
 import importlib
 import logging
@@ -132,8 +133,9 @@ def _catch_up_matplotlib() -> None:
     import matplotlib
 
     before = matplotlib.get_configdir()
-    for function in (matplotlib.get_configdir, matplotlib.get_cachedir):
-        function.cache_clear()
+    # Both functions remember their first answer, which was the template's.
+    for name in ("get_configdir", "get_cachedir"):
+        setattr(matplotlib, name, functools.cache(getattr(matplotlib, name).__wrapped__))
     local = os.path.exists("matplotlibrc") or "MATPLOTLIBRC" in os.environ
     if local or matplotlib.get_configdir() != before:
         matplotlib.rc_file(matplotlib.matplotlib_fname())

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -44,7 +45,7 @@ class WarmProvisioner(LocalProvisioner):
         try:
             process = await self._start(cmd, environment, kwargs)
         except Exception as error:
-            self.log.warning("No warm kernel, an ordinary one starts instead: %s", error)
+            self._warn(f"No warm kernel, an ordinary one starts instead: {error}")
             process = None
         if process is None:
             return await super().launch_kernel(cmd, **kwargs)
@@ -88,6 +89,14 @@ class WarmProvisioner(LocalProvisioner):
             process = await _in_thread(start)
             process.stdin, process.stdout, process.stderr = streams.readers()
             return process
+
+    def _warn(self, text: str) -> None:
+        """Log one line; where no application has set up logging, print it instead."""
+        handlers = [*self.log.handlers, *logging.getLogger().handlers]
+        if all(isinstance(handler, logging.NullHandler) for handler in handlers):
+            print(text, file=sys.stderr)
+        else:
+            self.log.warning(text)
 
     def _settings(self, environment: dict[str, str]) -> Settings:
         mine = Settings(tuple(self.preload), self.idle_seconds, self.start_seconds)

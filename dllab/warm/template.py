@@ -29,22 +29,34 @@ __all__ = ["Launch", "Template", "main"]
 
 # What ipykernel and IPython import only when a kernel starts or runs its first cell.
 _KERNEL_MODULES = (
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "ipykernel.datapub",
     "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.oinspect",
     "IPython.core.pylabtools",
-    "IPython.core.magics",
-    "jedi",
-    "psutil",
-    "sqlite3",
-    "comm",
-    "ipykernel.comm",
+    "IPython.extensions.storemagic",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "pdb",
+    "tornado.platform.asyncio",
     "zmq.asyncio",
 )
 # What a module of the list brings along later, on first use.
 _COMPANIONS = {
-    "matplotlib.pyplot": ("matplotlib.backends.backend_agg", "matplotlib_inline.config"),
+    "matplotlib.pyplot": (
+        "matplotlib.backends.backend_agg",
+        "matplotlib_inline.config",
+        "PIL.BmpImagePlugin",
+        "PIL.GifImagePlugin",
+        "PIL.JpegImagePlugin",
+        "PIL.PpmImagePlugin",
+    ),
+    "keras": (
+        "tensorflow.python.data.ops.flat_map_op",
+        "tensorflow.python.data.ops.from_tensors_op",
+        "tensorflow.python.data.ops.range_op",
+        "tensorflow.python.data.ops.zip_op",
+    ),
 }
 _PEER = struct.Struct("3i")
 
@@ -99,9 +111,12 @@ def preload(names: list[str]) -> None:
     """
     for name in names:
         importlib.import_module(name)
-    for name in _KERNEL_MODULES + tuple(x for n in names for x in _COMPANIONS.get(n, ())):
-        with suppress(ImportError):
-            importlib.import_module(name)
+    companions = [module for name in names for module in _COMPANIONS.get(name, ())]
+    for name in (*_KERNEL_MODULES, *companions):
+        # a companion of a backend that is not the active one stays out
+        if name.partition(".")[0] in (*sys.modules, "IPython", "ipykernel", "PIL", "pdb"):
+            with suppress(ImportError):
+                importlib.import_module(name)
     importlib.import_module("ipykernel.kernelapp")
     importlib.import_module(f"{__package__}.child")
 
