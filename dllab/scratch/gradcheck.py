@@ -89,7 +89,7 @@ def gradcheck(
 ) -> GradcheckResult:
     """Compare the gradients that `backward` finds with central differences.
 
-    A result with several entries is first weighted with fixed unequal numbers and summed, so that
+    The entries of the result are first weighted with fixed unequal numbers and summed, so that
     errors in two entries cannot cancel.
 
     Args:
@@ -119,7 +119,8 @@ def gradcheck(
             f"`f` should return a Tensor, but it returned a {type(output).__name__}. "
             "Compute with the operations of dllab.scratch inside f, not with NumPy's."
         )
-    weights = np.cos(np.arange(output.size)).reshape(output.shape)
+    # unequal, and none of them 1: a rule that ignores `g` would be right at 1
+    weights = np.cos(np.arange(1, output.size + 1)).reshape(output.shape)
     try:
         output.backward(weights)
     except Exception as error:

@@ -206,6 +206,17 @@ def test_sgd_forgets_gradients_on_request():
     assert w.grad is None
 
 
+def test_sgd_replaces_the_array():
+    """A graph recorded before the step still differentiates what it computed."""
+    w, x = Tensor([2.0]), Tensor([3.0])
+    loss = (w * x).sum()
+    loss.backward()
+    SGD([w], 0.1).step()
+    x.zero_grad()
+    loss.backward()
+    assert x.grad.tolist() == [2.0]
+
+
 def test_sgd_leaves_a_parameter_without_gradient_alone():
     """A parameter that the loss does not use stays where it is."""
     used, unused = Tensor(1.0), Tensor(1.0)

@@ -307,6 +307,14 @@ def test_losses_of_logits_are_finite(scale):
     assert np.isfinite(logits.grad).all()
 
 
+def test_slopes_at_the_kink():
+    """At 0 ReLU has slope 0 and leaky ReLU its negative slope, as in TensorFlow; ELU is smooth."""
+    assert activations.relu_derivative(0.0) == 0.0
+    assert activations.leaky_relu_derivative(0.0) == 0.01
+    assert activations.elu_derivative(0.0) == 1.0
+    assert Scalar(0.0).relu().local_derivatives == (0.0,)
+
+
 def test_a_tie_shares_the_gradient():
     """Equal entries receive equal parts, in `max` as in `maximum`."""
     x = Tensor([2.0, 2.0, 1.0])
@@ -402,6 +410,15 @@ def forgotten_unbroadcast(x):
     return record(x.data + b.data, (x, b), "+", lambda g: (g, g))
 
 
+def softmax_that_forgets_its_gradient(x):
+    """The sum of all probabilities is constant, so a plain sum would not notice."""
+    return record(activations.softmax(x.data), (x,), "softmax", lambda g: (0.0 * g,))
+
+
+def rule_that_ignores_what_comes_from_above(x):
+    return record(x.data.sum(), (x,), "sum", lambda g: (np.ones(x.shape),))
+
+
 def not_a_number(x):
     return record(x.data, (x,), "nan", lambda g: (g * np.nan,))
 
@@ -428,6 +445,8 @@ def one_entry_off(x):
         mean_without_division,
         softmax_with_diagonal_only,
         forgotten_unbroadcast,
+        softmax_that_forgets_its_gradient,
+        rule_that_ignores_what_comes_from_above,
         not_a_number,
         too_few_gradients,
         one_entry_off,
