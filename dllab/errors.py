@@ -9,6 +9,7 @@ __all__ = [
     "AuthoringError",
     "DLLabError",
     "DamagedDataError",
+    "NotebookError",
     "ParameterError",
     "ShapeError",
     "TrainingDivergedError",
@@ -44,6 +45,10 @@ class DamagedDataError(DLLabError):
 
 class UnknownLabError(DLLabError, LookupError):
     """No lab has the name that was asked for."""
+
+
+class NotebookError(DLLabError):
+    """A file is not a notebook that can be read, or running it came to no end."""
 
 
 class UnknownTaskError(DLLabError, LookupError):

@@ -14,6 +14,7 @@ For authors of labs:
 
 from dllab.check import expect
 from dllab.check.labs import Lab, lab
+from dllab.check.notebook import check_notebook
 from dllab.check.registry import mutant, task, variant
 
-__all__ = ["Lab", "expect", "lab", "mutant", "task", "variant"]
+__all__ = ["Lab", "check_notebook", "expect", "lab", "mutant", "task", "variant"]
