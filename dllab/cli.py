@@ -116,12 +116,15 @@ def doctor(as_json: AsJson = False) -> None:
 def check(
     notebook: Annotated[Path, typer.Argument(help="A lab's notebook, as you saved it.")],
     task: Annotated[str | None, typer.Option(help="Check this task only.")] = None,
+    lab: Annotated[
+        str | None, typer.Option(help="The lab, where the notebook does not say which it is.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a lab's checks on a saved notebook; status 1 if points are missing."""
     from dllab.check.notebook import check_notebook
 
-    result = check_notebook(notebook, task=task)
+    result = check_notebook(notebook, task=task, lab=lab)
     if as_json:
         _print_json(result.to_dict())
     else:

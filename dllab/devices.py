@@ -8,7 +8,7 @@ The environment variable `DLLAB_DEVICE=cpu` keeps everything on the processor.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +49,33 @@ class Device:
         what = "CPU" if self.kind == "cpu" else f"{self.kind.upper()} {self.name}"
         times = f"{self.count} × " if self.count > 1 else ""
         return f"{times}{what} with {_NAMES.get(self.backend, self.backend)}: {self.reason}"
+
+    def strategy(self, devices: Sequence[str] | None = None) -> Any:
+        """Spread each batch over several devices; TensorFlow only.
+
+        Build and compile the model in `with device().strategy().scope():`. Each device computes
+        the gradient of its share of the batch; the sum updates the same weights everywhere.
+
+        Args:
+            devices: Names such as "GPU:0"; all GPUs when left out.
+
+        Returns:
+            A `tf.distribute.MirroredStrategy`, or TensorFlow's default strategy, which changes
+            nothing, where there is one device only.
+
+        Raises:
+            ParameterError: The backend is not TensorFlow.
+        """
+        if self.backend != "tensorflow":
+            raise ParameterError(
+                f"`strategy` needs the TensorFlow backend, not {self.backend}; "
+                "with JAX, see keras.distribution.DataParallel."
+            )
+        import tensorflow as tf
+
+        if devices is None and (self.kind != "gpu" or self.count < 2):
+            return tf.distribute.get_strategy()
+        return tf.distribute.MirroredStrategy(devices)
 
 
 def device(mixed_precision: Literal["off", "auto"] = "off") -> Device:
@@ -136,7 +163,11 @@ def _tensorflow(mixed_precision: str) -> Device:
         import keras
 
         keras.mixed_precision.set_global_policy(policy)
-    several = ", one is used unless you distribute the model" if len(gpus) > 1 else ""
+    several = (
+        "; one is used unless you build the model in device().strategy().scope()"
+        if len(gpus) > 1
+        else ""
+    )
     name = details[0].get("device_name") or "of unknown name"
     return Device("gpu", name, "tensorflow", len(gpus), policy, f"{memory}; {why}{several}")
 

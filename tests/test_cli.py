@@ -117,6 +117,34 @@ def test_the_doctor_s_verdict_is_the_exit_status(run, stub, ok, status):
     assert doctor.examine() is report
 
 
+class Marked:
+    """What checking a notebook gives."""
+
+    def __init__(self, points):
+        self.points, self.max_points = points, 20
+
+    def to_dict(self):
+        return {"points": self.points}
+
+    def __str__(self):
+        return f"Total: {self.points} of 20 points"
+
+
+@pytest.mark.parametrize(("points", "status"), [(20, 0), (19, 1)])
+def test_a_notebook_is_checked(run, stub, points, status):
+    import dllab.check.notebook  # noqa: F401
+
+    calls = stub("dllab.check.notebook", "check_notebook", Marked(points))
+    result = run("check", "lab.ipynb")
+    assert (result.exit_code, result.output) == (status, f"Total: {points} of 20 points\n")
+    as_json = run("check", "lab.ipynb", "--task", "softmax", "--lab", "03_x", "--json")
+    assert (as_json.exit_code, json.loads(as_json.output)) == (status, {"points": points})
+    assert calls == [
+        ((Path("lab.ipynb"),), {"task": None, "lab": None}),
+        ((Path("lab.ipynb"),), {"task": "softmax", "lab": "03_x"}),
+    ]
+
+
 def test_sources_are_built_and_listed(run, stub, tmp_path, monkeypatch):
     import dllab.authoring  # noqa: F401
 

@@ -1,5 +1,7 @@
 """Does `device()` use what is there, and survive what is not?"""
 
+import subprocess
+import sys
 import types
 
 import pytest
@@ -256,3 +258,52 @@ def test_torch_can_be_kept_on_the_cpu_before_keras_is_there(torch, monkeypatch):
     assert "came too late" in device().reason
     monkeypatch.setenv("KERAS_TORCH_DEVICE", "cpu")
     assert device().reason == "DLLAB_DEVICE=cpu asks for it"
+
+
+def test_one_device_needs_no_strategy():
+    found = Device("gpu", "Test GPU", "tensorflow", 1, None, "")
+    assert found.strategy() is tf.distribute.get_strategy()
+
+
+def test_a_strategy_needs_tensorflow():
+    with pytest.raises(ParameterError, match="not jax"):
+        Device("gpu", "Test GPU", "jax", 2, None, "").strategy()
+
+
+def test_several_gpus_are_mirrored(monkeypatch):
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda devices: ("mirrored", devices))
+    found = Device("gpu", "Test GPU", "tensorflow", 2, None, "")
+    assert found.strategy() == ("mirrored", None)
+
+
+TWO_DEVICES = """
+import contextlib
+import numpy as np, keras, tensorflow as tf
+from dllab.devices import Device
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+strategy = Device("cpu", "CPU", "tensorflow", 2, None, "").strategy(["CPU:0", "CPU:1"])
+assert strategy.num_replicas_in_sync == 2
+for scope in (contextlib.nullcontext(), strategy.scope()):
+    keras.utils.set_random_seed(0)
+    with scope:
+        model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+    print("@", *model.fit(x, y, epochs=2, batch_size=16, shuffle=False, verbose=0).history["loss"])
+"""
+
+
+def test_two_devices_train_like_one(request):
+    """The same losses with each batch on one device and spread over two."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("@")]
+    assert len(lines) == 2, done.stderr
+    one, two = ([float(loss) for loss in line[1:].split()] for line in lines)
+    assert two == pytest.approx(one, rel=1e-5)

@@ -94,7 +94,8 @@ def decision_boundary(
     for index, kind in enumerate(np.unique(y)):
         chosen = y == kind
         ax.scatter(
-            *x[chosen].T,
+            x[chosen, 0],
+            x[chosen, 1],
             s=18,
             color=COLORS[kind % len(COLORS)],
             marker=MARKERS[kind % len(MARKERS)],

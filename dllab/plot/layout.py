@@ -55,10 +55,11 @@ def layered(parents: list[list[int]]) -> Layout:
     """
     column = _columns(parents)
     count = len(parents)
-    column_of, neighbors, routes = list(column), [set() for _ in parents], []
+    column_of, routes = list(column), []
+    neighbors: list[set[int]] = [set() for _ in parents]
     for child, sources in enumerate(parents):
         for source in sources:
-            stops = []
+            stops: list[int] = []
             for between in range(column[source] + 1, column[child]):
                 stops.append(len(column_of))
                 column_of.append(between)
@@ -75,8 +76,8 @@ def layered(parents: list[list[int]]) -> Layout:
     room = [_ROOM if node < count else _ROOM_STOP for node in range(len(column_of))]
     _order(rows, column_of, neighbors)
     height = _heights(rows, neighbors, room)
-    stops = [[(column_of[stop], height[stop]) for stop in route] for route in routes]
-    return Layout(column, height[:count], stops)
+    points = [[(column_of[stop], height[stop]) for stop in route] for route in routes]
+    return Layout(column, height[:count], points)
 
 
 def _columns(parents: list[list[int]]) -> list[int]:

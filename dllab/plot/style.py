@@ -76,12 +76,13 @@ def contrast(first: str, second: str) -> float:
 def use_style() -> None:
     """Make the book's style Matplotlib's default: transparent, mid-gray text, safe colors."""
     cycle = cycler(color=COLORS, linestyle=LINES)
-    gray = dict.fromkeys(
-        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), TEXT
-    )
     plt.rcParams.update(
         {
-            **gray,
+            "text.color": TEXT,
+            "axes.labelcolor": TEXT,
+            "axes.edgecolor": TEXT,
+            "xtick.color": TEXT,
+            "ytick.color": TEXT,
             "figure.facecolor": "none",
             "axes.facecolor": "none",
             "savefig.facecolor": "none",

@@ -68,8 +68,9 @@ def fit(
             callbacks=callbacks,
         )
         if report.diverged:
-            display.finish(f"stopped after epoch {report.diverged[1]}")
-            raise TrainingDivergedError(_divergence(*report.diverged, x=x, y=y))
+            metric, epoch = report.diverged
+            display.finish(f"stopped after epoch {epoch}")
+            raise TrainingDivergedError(_divergence(metric, epoch, x, y))
         ran = len(report.metrics["loss"])
         history = History(list(range(1, ran + 1)), report.metrics, restored=bool(others))
         display.finish(str(history))
