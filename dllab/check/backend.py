@@ -260,12 +260,13 @@ def _learner_line(trace: TracebackType | None) -> str:
     """Return the source line of the innermost frame that is neither ours nor a library's."""
     line = ""
     while trace is not None:
-        code = trace.tb_frame.f_code
-        inside = "site-packages" in code.co_filename or "/dllab/" in code.co_filename
-        if not inside and not code.co_filename.startswith(_STANDARD_LIBRARY):
-            line = linecache.getline(code.co_filename, trace.tb_lineno).strip() or line
+        name = trace.tb_frame.f_code.co_filename
+        ours = name.startswith((_PACKAGE, _STANDARD_LIBRARY)) or name.endswith("checks.py")
+        if not ours and "site-packages" not in name:
+            line = linecache.getline(name, trace.tb_lineno).strip() or line
         trace = trace.tb_next
     return line[:100]
 
 
+_PACKAGE = __file__.rpartition("check")[0]
 _STANDARD_LIBRARY = inspect.__file__.rpartition("inspect.py")[0]

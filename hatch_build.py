@@ -1,0 +1,60 @@
+"""Put the labs' checks into the wheel, and nothing that would give a solution away.
+
+Of each lab in `labs/source/` the wheel gets, under `dllab/labs/`:
+
+- `checks.py` and `misconceptions.toml` as they are
+- `lab.json`: title, tasks in order, points
+- `mutants.bin`: the wrong answers, compressed, so that nobody meets a near-solution by accident
+
+An editable install reads the repository instead.
+"""
+
+import importlib.util
+import json
+import tempfile
+import zlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+AS_THEY_ARE = ("checks.py", "misconceptions.toml")
+
+
+class LabsBuildHook(BuildHookInterface):
+    """Hatchling calls `initialize` before it writes a wheel and `finalize` after."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the labs' files to the wheel."""
+        if version == "editable":
+            return
+        root = Path(self.root)
+        self._scratch = tempfile.TemporaryDirectory(prefix="dllab-labs-")
+        outline = _load(root / "dllab" / "check" / "outline.py")
+        for checks in sorted((root / "labs" / "source").glob("*/checks.py")):
+            folder = checks.parent
+            made = Path(self._scratch.name, folder.name)
+            made.mkdir()
+            content = json.dumps(outline.read_outline(folder), indent=1, ensure_ascii=False)
+            (made / "lab.json").write_text(content + "\n", encoding="utf-8")
+            source = (folder / "mutants.py").read_bytes()
+            (made / "mutants.bin").write_bytes(zlib.compress(source, 9))
+            files = [*(folder / name for name in AS_THEY_ARE), *made.iterdir()]
+            for path in sorted(files):
+                build_data["force_include"][str(path)] = f"dllab/labs/{folder.name}/{path.name}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove what was made for the wheel."""
+        if version != "editable":
+            self._scratch.cleanup()
+
+
+def _load(path: Path) -> ModuleType:
+    """Import one file of the package on its own: nothing else is installed during a build."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
