@@ -1,0 +1,56 @@
+"""The misconception registry: what it reads from a lab's files, and what it refuses."""
+
+import pytest
+from dllab_book import misconceptions
+from small_book import MISCONCEPTIONS, MUTANTS
+from sphinx.errors import ExtensionError
+
+
+@pytest.fixture
+def labs(tmp_path):
+    """A folder of labs with one misconception."""
+    lab = tmp_path / "09_demo"
+    lab.mkdir()
+    (lab / "misconceptions.toml").write_text(MISCONCEPTIONS)
+    (lab / "mutants.py").write_text(MUTANTS)
+    return tmp_path
+
+
+def test_reads_entry_and_the_tasks_that_catch_it(labs):
+    """The wrong solution's decorator gives the task, its docstring the sentence."""
+    entry = misconceptions.load(labs)["gradient-overwritten"]
+    assert entry.lab == "09_demo"
+    assert entry.label == "demo-section"
+    assert entry.catches == (("accumulate", "Your gradient holds the last path only."),)
+
+
+def test_never_runs_the_wrong_solutions(labs):
+    """A build of the book needs no package that only a wrong solution needs."""
+    with (labs / "09_demo" / "mutants.py").open("a") as stream:
+        stream.write("\nraise SystemExit('imported')\n")
+    assert misconceptions.load(labs)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("right =", "true =", "needs exactly the keys"),
+        ("page#demo-section", "page", "should read page#label"),
+    ],
+)
+def test_names_file_and_id(labs, old, new, message):
+    """A slip in the file is answered with lab, file and id."""
+    path = labs / "09_demo" / "misconceptions.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ExtensionError, match=message) as caught:
+        misconceptions.load(labs)
+    assert "09_demo/misconceptions.toml, [gradient-overwritten]" in str(caught.value)
+
+
+def test_an_id_is_unique_over_the_course(labs):
+    """Two labs cannot explain one id differently."""
+    other = labs / "10_other"
+    other.mkdir()
+    (other / "misconceptions.toml").write_text(MISCONCEPTIONS)
+    with pytest.raises(ExtensionError, match="already used by 09_demo"):
+        misconceptions.load(labs)
