@@ -29,7 +29,7 @@ from .wire import Inbox, send
 __all__ = ["WarmProcess", "ask", "kill_template", "parse_command", "start_kernel", "templates"]
 
 _LONGEST_SOCKET_NAME = 107
-_ATTEMPTS = 3
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -176,20 +176,23 @@ def start_kernel(
     identity = Identity.of(command.python, environment, cwd, settings.preload)
     request = _request(command, environment, cwd)
     deadline = time.monotonic() + settings.start_seconds
+    path = runtime.directory() / f"{identity.key}.sock"
     for _ in range(_ATTEMPTS):
-        inbox = Inbox(_connect(identity, environment, settings))
+        inbox = Inbox(_connect(path, identity, environment, settings))
+        met = _inode(path)
         try:
             return _launch(inbox, request, streams, independent, deadline)
         except (EOFError, ConnectionError):
             inbox.close()  # this template has just ended; the next attempt starts another
         except TimeoutError:
             inbox.close()
-            _give_up_on(identity)
+            _give_up_on(path, met)
             seconds = settings.start_seconds
             raise WarmError(f"the template did not answer within {seconds:g} s") from None
         except BaseException:
             inbox.close()
             raise
+    _sweep(path)
     raise WarmError(f"the template ended {_ATTEMPTS} times before it could answer")
 
 
@@ -255,15 +258,14 @@ def _left(deadline: float) -> float:
 
 
 def _connect(
-    identity: Identity, environment: Mapping[str, str], settings: Settings
+    path: Path, identity: Identity, environment: Mapping[str, str], settings: Settings
 ) -> socket.socket:
     """Connect to the template; start it if nobody listens.
 
     The listening socket is made here, under the lock, and handed to the template. So a
     second client finds it in place, connects, and waits until the template has its imports.
     """
-    folder = runtime.directory()
-    path = folder / f"{identity.key}.sock"
+    folder = path.parent
     if len(os.fsencode(path)) > _LONGEST_SOCKET_NAME:
         raise WarmError(f"{path} is too long for a socket; set `DLLAB_WARM_DIR`")
     if (sock := _try_connect(path)) is not None:
@@ -337,15 +339,34 @@ def _spawn(
         os.close(log)
 
 
-def _give_up_on(identity: Identity) -> None:
-    """End a template that does not answer, so that the next client starts another."""
-    folder = runtime.directory()
-    path = folder / f"{identity.key}.sock"
-    with suppress(WarmError), runtime.lock(folder):
-        with suppress(OSError, ValueError):
-            pid = int(path.with_suffix(".pid").read_text())
-            kill_template(pid, identity.key, signal.SIGKILL)
-        runtime.remove_files(path)
+def _inode(path: Path) -> int | None:
+    with suppress(OSError):
+        return path.stat().st_ino
+    return None
+
+
+def _give_up_on(path: Path, met: int | None) -> None:
+    """End a template that does not answer, so that the next client starts another.
+
+    Where the socket is no longer the one that was met, somebody else was faster.
+    """
+    with suppress(WarmError), runtime.lock(path.parent):
+        if _inode(path) == met:
+            with suppress(OSError, ValueError):
+                pid = int(path.with_suffix(".pid").read_text())
+                kill_template(pid, path.stem, signal.SIGKILL)
+            runtime.remove_files(path)
+        runtime.tidy(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a crashed template has left, unless another has taken its place."""
+    with suppress(WarmError), runtime.lock(path.parent):
+        if (sock := _try_connect(path)) is not None:
+            sock.close()
+        else:
+            runtime.remove_files(path)
+        runtime.tidy(path.parent)
 
 
 def kill_template(pid: int, key: str, number: signal.Signals) -> None:
