@@ -46,9 +46,7 @@ def check(target: Path) -> list[str]:
     """Return the paths that differ from the manifest: changed, missing or unknown."""
     recorded = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["files"]
     present = sums(target)
-    return sorted(
-        name for name in recorded | present if recorded.get(name) != present.get(name)
-    )
+    return sorted(name for name in recorded | present if recorded.get(name) != present.get(name))
 
 
 def vendor(target: Path) -> None:
