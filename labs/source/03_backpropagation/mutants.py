@@ -390,7 +390,7 @@ def stops_after_ten_steps(X, y, seed):
     return _train(X, y, seed, steps=10, rate=0.1)
 
 
-@mutant("train_digits", misconception="seed-ignored")
+@mutant("train_digits", misconception="training-not-repeatable")
 def ignores_the_seed(X, y, seed):
     """The same seed gave different weights: draw every random number from default_rng(seed)."""
     return _train(X, y, seed, steps=1000, rng=np.random.default_rng())
