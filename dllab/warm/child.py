@@ -23,6 +23,7 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from . import join
 from .reseed import reseed
 from .template import Launch
 from .wire import send
@@ -39,6 +40,8 @@ def run(launch: Launch) -> NoReturn:
         client_pidfd = _take_descriptors(launch.fds)
         _take_environment(request["environment"])
         _take_limits(request)
+        if request["join"] is not None:
+            join.enter(request["join"])
         os.chdir(request["cwd"])
         _take_command(request["command"])
         _catch_up_with_environment()

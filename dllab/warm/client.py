@@ -159,6 +159,7 @@ def start_kernel(
     streams: Sequence[int],
     settings: Settings,
     independent: bool = False,
+    join: int | None = None,
 ) -> WarmProcess:
     """Fork a kernel from the template that fits, starting one if there is none.
 
@@ -169,19 +170,23 @@ def start_kernel(
         streams: descriptors for its standard input, output and error.
         settings: what the template imports and how long to wait.
         independent: whether the kernel outlives this process.
+        join: a process whose sandbox the kernel enters before it runs anything; the kernel
+            then ends with that sandbox, and not with this process.
 
     Raises:
         WarmError: no kernel can be had, and why.
     """
     identity = Identity.of(command.python, environment, cwd, settings.preload)
-    request = _request(command, environment, cwd)
+    request = _request(command, environment, cwd, join)
     deadline = time.monotonic() + settings.start_seconds
     path = runtime.directory() / f"{identity.key}.sock"
+    # Inside a sandbox a descriptor of this process would be a handle on the outside.
+    watched = not independent and join is None
     for _ in range(_ATTEMPTS):
         inbox = Inbox(_connect(path, identity, environment, settings))
         met = _inode(path)
         try:
-            return _launch(inbox, request, streams, independent, deadline)
+            return _launch(inbox, request, streams, watched, deadline)
         except (EOFError, ConnectionError):
             inbox.close()  # this template has just ended; the next attempt starts another
         except TimeoutError:
@@ -196,7 +201,9 @@ def start_kernel(
     raise WarmError(f"the template ended {_ATTEMPTS} times before it could answer")
 
 
-def _request(command: Command, environment: Mapping[str, str], cwd: str) -> dict[str, Any]:
+def _request(
+    command: Command, environment: Mapping[str, str], cwd: str, join: int | None
+) -> dict[str, Any]:
     limits = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
     return {
         "wish": "launch",
@@ -204,6 +211,7 @@ def _request(command: Command, environment: Mapping[str, str], cwd: str) -> dict
         "arguments": command.arguments,
         "environment": dict(environment),
         "cwd": cwd,
+        "join": join,
         "umask": _umask(),
         "cpus": sorted(os.sched_getaffinity(0)),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
@@ -222,11 +230,11 @@ def _launch(
     inbox: Inbox,
     request: dict[str, Any],
     streams: Sequence[int],
-    independent: bool,
+    watched: bool,
     deadline: float,
 ) -> WarmProcess:
     """Send the request; return when the kernel has taken everything over."""
-    watch = [] if independent else [os.pidfd_open(os.getpid())]
+    watch = [os.pidfd_open(os.getpid())] if watched else []
     try:
         inbox.sock.settimeout(_left(deadline))
         send(inbox.sock, request, [*streams, *watch])

@@ -38,15 +38,17 @@ class WarmProvisioner(LocalProvisioner):
     start_seconds = Float(60.0, help="Longest wait for a template.").tag(config=True)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start the kernel: a warm one if possible, else the ordinary one."""
-        environment = kwargs.get("env") or os.environ
-        if _switched_off(environment):
-            return await super().launch_kernel(cmd, **kwargs)
-        try:
-            process = await self._start(cmd, environment, kwargs)
-        except Exception as error:
-            self._warn(f"No warm kernel, an ordinary one starts instead: {error}")
-            process = None
+        """Start the kernel: a warm one if possible, else the ordinary one.
+
+        With `warm_join=pid` the kernel enters the sandbox of process `pid`, made by
+        bubblewrap for example, before it runs anything. Then there is no way back to an
+        ordinary kernel, which would run outside.
+
+        Raises:
+            WarmError: `warm_join` was given and there is no warm kernel.
+        """
+        join = kwargs.pop("warm_join", None)
+        process = await self._try(cmd, kwargs, join)
         if process is None:
             return await super().launch_kernel(cmd, **kwargs)
         self.process = process
@@ -54,13 +56,30 @@ class WarmProvisioner(LocalProvisioner):
         self.cwd = kwargs.get("cwd") or Path.cwd()
         return self.connection_info
 
+    async def _try(self, cmd: list[str], kwargs: dict[str, Any], join: int | None) -> Any:
+        """Return a warm kernel's process, or None if the ordinary one should start."""
+        environment = kwargs.get("env") or os.environ
+        process = None
+        try:
+            if not _switched_off(environment):
+                process = await self._start(cmd, environment, kwargs, join)
+        except Exception as error:
+            if join is not None:
+                raise WarmError(f"no warm kernel to put into the sandbox: {error}") from error
+            self._warn(f"No warm kernel, an ordinary one starts instead: {error}")
+        if process is None and join is not None:
+            raise WarmError("no warm kernel to put into the sandbox: they are switched off")
+        return process
+
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel's process group, unless the kernel has ended."""
         # A warm kernel's number is free for others once its end is known.
         if self.process is not None and self.process.poll() is None:
             await super().send_signal(signum)
 
-    async def _start(self, cmd: list[str], environment: Any, kwargs: dict[str, Any]) -> Any:
+    async def _start(
+        self, cmd: list[str], environment: Any, kwargs: dict[str, Any], join: int | None
+    ) -> Any:
         """Return a warm kernel's process, or None where the command is not ipykernel's."""
         if not sys.platform.startswith("linux"):
             raise WarmError(f"forking a kernel is not safe on {sys.platform}")
@@ -85,6 +104,7 @@ class WarmProvisioner(LocalProvisioner):
                 streams.fds,
                 self._settings(environment),
                 independent,
+                join,
             )
             process = await _in_thread(start)
             process.stdin, process.stdout, process.stderr = streams.readers()

@@ -23,7 +23,9 @@ class Session:
     closed = False
 
     def __init__(self, **options: Any) -> None:
-        traits = {name: options.pop(name) for name in ("transport",) if name in options}
+        traits = {
+            name: options.pop(name) for name in ("transport", "connection_file") if name in options
+        }
         self.manager = KernelManager(kernel_name=warm.KERNEL_NAME, **traits)
         # ipykernel does not capture descriptors where it sees pytest's own variable
         hidden = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}

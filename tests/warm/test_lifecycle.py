@@ -334,3 +334,54 @@ def test_a_template_refuses_a_client_from_a_sandbox(own_template, open_session) 
         check=True,
     )
     assert done.stdout == "b''\n"
+
+
+@pytest.mark.skipif(not sandbox_works(), reason="needs bubblewrap")
+def test_a_kernel_joins_a_sandbox(own_template, open_session, tmp_path) -> None:
+    """Forked outside, the kernel sees and may do only what the sandbox allows."""
+    ipc = tmp_path / "ipc"
+    ipc.mkdir()
+    private = ["--tmpfs", "/home", "--bind", str(ipc), str(ipc), "--unshare-net", "--proc", "/proc"]
+    box = ["bwrap", "--ro-bind", "/", "/", "--die-with-parent", "--unshare-pid", *private]
+    with subprocess.Popen(
+        ["prlimit", "--nofile=99", *box, "sh", "-c", "echo in; sleep 600"], stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"in\n"
+        inside = int(Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text())
+        kernel = open_session(
+            transport="ipc",
+            connection_file=str(ipc / "kernel.json"),
+            cwd="/home",
+            warm_join=inside,
+        )
+        assert kernel.is_warm
+        code = (
+            "import os, resource, json, pathlib\n"
+            "def write(path):\n"
+            "    try: pathlib.Path(path).write_text('x'); return True\n"
+            "    except OSError: return False\n"
+            f"no = {str(tmp_path / 'no')!r}\n"
+            "print(json.dumps([write('/home/ok'), write(no), write('/etc/no'),\n"
+            "  resource.getrlimit(resource.RLIMIT_NOFILE)[0], os.listdir('/sys/class/net'),\n"
+            "  [x for x in pathlib.Path('/proc/self/status').read_text().split('\\n')"
+            " if x.startswith(('CapEff', 'CapBnd'))], len([p for p in os.listdir('/proc')"
+            " if p.isdigit()]) < 9]))"
+        )
+        may, outside, etc, files, _, capabilities, few = json.loads(kernel.run(code))
+        assert (may, outside, etc, files, few) == (True, False, False, 99, True)
+        assert {line.split()[1].strip("0") for line in capabilities} == {""}
+        kernel.client.execute("import time; time.sleep(60)", stop_on_error=False)
+        time.sleep(0.3)
+        kernel.manager.interrupt_kernel()
+        assert kernel.run("print(1)") == "1\n"
+        holder.kill()
+        assert kernel.manager.provisioner.process.wait(10) == -signal.SIGKILL
+
+
+def test_a_sandbox_is_never_left_out(own_template, open_session, monkeypatch) -> None:
+    """With a sandbox asked for, there is an error rather than an ordinary kernel."""
+    with pytest.raises(warm.WarmError, match="sandbox"):
+        open_session(warm_join=2**22)
+    monkeypatch.setenv("DLLAB_WARM", "0")
+    with pytest.raises(warm.WarmError, match="switched off"):
+        open_session(warm_join=os.getpid())
