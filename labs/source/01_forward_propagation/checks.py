@@ -374,6 +374,10 @@ def expect_layers(value, features):
             isinstance(layer, (list, tuple)) and len(layer) == 3,
             "Each layer should be a triple (W, b, activation).",
         )
+        expect.true(
+            isinstance(layer[0], np.ndarray) and isinstance(layer[1], np.ndarray),
+            "W and b should be NumPy arrays: take `.data` of the engine's tensors.",
+        )
         W = expect.array(layer[0], shape=(features, None))
         features = W.shape[1]
         activation = layer[2] if layer[2] is None else expect.text(layer[2], ["relu", "tanh"])

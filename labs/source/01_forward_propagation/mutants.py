@@ -310,49 +310,93 @@ def _reader(X, y, rng, *, epochs=15, hidden="relu", sees="relu"):
     return [(W1, b1, sees), (W2, b2, None)]
 
 
-@mutant("read_digits", misconception="weights-before-training", replaces="train_reader")
-def takes_the_first_weights(X, y, seed):
+def _train(X, y, seed):
+    return _reader(X, y, np.random.default_rng(seed))
+
+
+def _read(X, layers):
+    return _forward(X, layers)[-1].argmax(axis=1)
+
+
+# The task has two functions. Each mutant defines both, so that it never shares the learner's other
+# one and agrees with tests that do not concern it.
+
+
+@mutant("read_digits", misconception="weights-before-training", build=True)
+def takes_the_first_weights(student):
     """You took the weights out before training: copy them when training is done."""
-    return _reader(X, y, np.random.default_rng(seed), epochs=0)
+
+    def train_reader(X, y, seed):
+        return _reader(X, y, np.random.default_rng(seed), epochs=0)
+
+    return {"train_reader": train_reader, "read_digits": _read}
 
 
-@mutant("read_digits", misconception="activation-missing-between-layers", replaces="train_reader")
-def loses_the_activation(X, y, seed):
+@mutant("read_digits", misconception="activation-missing-between-layers", build=True)
+def loses_the_activation(student):
     """Trained with ReLU, handed on without: the activation is part of the network, copy it too."""
-    return _reader(X, y, np.random.default_rng(seed), sees=None)
+
+    def train_reader(X, y, seed):
+        return _reader(X, y, np.random.default_rng(seed), sees=None)
+
+    return {"train_reader": train_reader, "read_digits": _read}
 
 
-@mutant("read_digits", misconception="weights-transposed", replaces="train_reader")
-def hands_on_transposed_weights(X, y, seed):
+@mutant("read_digits", misconception="weights-transposed", build=True)
+def hands_on_transposed_weights(student):
     """You handed on the weights transposed: W has shape (units_in, units_out), as in `layer.W`."""
-    return [(W.T, b, g) for W, b, g in _reader(X, y, np.random.default_rng(seed))]
+
+    def train_reader(X, y, seed):
+        return [(W.T, b, g) for W, b, g in _train(X, y, seed)]
+
+    return {"train_reader": train_reader, "read_digits": _read}
 
 
-@mutant("read_digits", misconception="seed-not-passed-on", replaces="train_reader")
-def draws_without_the_seed(X, y, seed):
+@mutant("read_digits", misconception="seed-not-passed-on", build=True)
+def draws_without_the_seed(student):
     """The same seed gave different weights: draw every random number from default_rng(seed)."""
-    return _reader(X, y, np.random.default_rng())
+
+    def train_reader(X, y, seed):
+        return _reader(X, y, np.random.default_rng())
+
+    return {"train_reader": train_reader, "read_digits": _read}
 
 
-@mutant("read_digits", misconception="argmax-over-batch", replaces="read_digits")
-def largest_in_each_column(X, layers):
+@mutant("read_digits", misconception="argmax-over-batch", build=True)
+def largest_in_each_column(student):
     """You looked for the largest output down each column: the digit is the largest in each row."""
-    return _forward(X, layers)[-1].argmax(axis=0)
+
+    def read_digits(X, layers):
+        return _forward(X, layers)[-1].argmax(axis=0)
+
+    return {"train_reader": _train, "read_digits": read_digits}
 
 
-@mutant("read_digits", misconception="scores-for-labels", replaces="read_digits")
-def returns_the_outputs(X, layers):
+@mutant("read_digits", misconception="scores-for-labels", build=True)
+def returns_the_outputs(student):
     """You returned the ten outputs: the digit is the position of the largest one."""
-    return _forward(X, layers)[-1]
+
+    def read_digits(X, layers):
+        return _forward(X, layers)[-1]
+
+    return {"train_reader": _train, "read_digits": read_digits}
 
 
-@mutant("read_digits", misconception="scores-for-labels", replaces="read_digits")
-def returns_the_largest_output(X, layers):
+@mutant("read_digits", misconception="scores-for-labels", build=True)
+def returns_the_largest_output(student):
     """You returned how large the largest output is, not where it stands: use argmax."""
-    return _forward(X, layers)[-1].max(axis=1)
+
+    def read_digits(X, layers):
+        return _forward(X, layers)[-1].max(axis=1)
+
+    return {"train_reader": _train, "read_digits": read_digits}
 
 
-@mutant("read_digits", misconception="activation-on-output", replaces="read_digits")
-def clips_before_choosing(X, layers):
+@mutant("read_digits", misconception="activation-on-output", build=True)
+def clips_before_choosing(student):
     """A ReLU on the outputs makes all negative ones equal: choose among the outputs as they are."""
-    return np.maximum(_forward(X, layers)[-1], 0).argmax(axis=1)
+
+    def read_digits(X, layers):
+        return np.maximum(_forward(X, layers)[-1], 0).argmax(axis=1)
+
+    return {"train_reader": _train, "read_digits": read_digits}
