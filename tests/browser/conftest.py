@@ -76,7 +76,6 @@ class Tab:
         """Load a page of the site and wait until its formulas are set."""
         self.page.goto(f"{self.address}/{name}", wait_until="load")
         self.page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
-        self.page.wait_for_load_state("networkidle")
 
 
 @pytest.fixture

@@ -24,12 +24,13 @@ def test_pages_were_found():
     assert any(page.startswith("labs/") for page in PAGES)
 
 
-@pytest.mark.parametrize("name", [*PAGES, "index.html", "search.html", "genindex.html"])
+@pytest.mark.parametrize("name", [*PAGES, "search.html", "genindex.html"])
 def test_page_is_complete_and_silent(tab, name):
     """No outside request, no lost file, no script error, no TeX left over, no broken image."""
     window = tab()
     window.open(name)
     page = window.page
+    page.wait_for_load_state("networkidle")
     assert window.faults == []
     assert page.locator("mjx-merror, .math:has-text('\\\\(')").count() == 0
     broken = "images => images.filter(i => i.complete && i.naturalWidth === 0).map(i => i.src)"
@@ -60,6 +61,14 @@ def test_accessible(tab, name, scheme):
         if rule["id"] not in BASELINE
     ]
     assert own == []
+
+
+def test_the_address_alone_leads_to_the_front_page(tab):
+    """Who opens the site's root sees the front page."""
+    window = tab()
+    window.page.goto(window.address)
+    window.page.wait_for_url("**/book/index.html")
+    assert window.faults == []
 
 
 def test_formulas_are_set(tab):

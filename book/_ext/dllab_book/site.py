@@ -67,6 +67,14 @@ def _drop_thebe_nodes(app: "Sphinx", doctree: nodes.document, _docname: str) -> 
             node.parent.remove(node)
 
 
+def _mend_roles(
+    _app: "Sphinx", _pagename: str, _template: str, context: dict[str, Any], _doctree: Any
+) -> None:
+    # docutils gives a citation a role that ARIA has withdrawn and that no list may hold.
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def _mend_launch_buttons(
     _app: "Sphinx", _pagename: str, _template: str, context: dict[str, Any], _doctree: Any
 ) -> None:
@@ -96,4 +104,5 @@ def setup(app: "Sphinx") -> None:
     app.connect("doctree-resolved", _drop_thebe_nodes, priority=900)
     app.connect("html-page-context", _choose_scripts, priority=900)
     app.connect("html-page-context", _mend_launch_buttons, priority=600)
+    app.connect("html-page-context", _mend_roles)
     app.connect("build-finished", _tell_github_pages)
