@@ -38,7 +38,9 @@ def test_the_range_becomes_zero_to_one(student, rng):
     """Pixels between 0 and 16 become pixels between 0 and 1, in proportion."""
     pixels = rng.integers(0, 17, size=(3, 8, 8)).astype(float)
     scaled = expect.array(student.scale_pixels(pixels), shape=(3, 8, 8))
-    expect.close(scaled * 16, pixels, "A pixel of 16 should become 1, a pixel of 8 should become 0.5.")
+    expect.close(
+        scaled * 16, pixels, "A pixel of 16 should become 1, a pixel of 8 should become 0.5."
+    )
 
 
 @task("scale_pixels", points=1)
@@ -150,7 +152,11 @@ def models(rng):
     scores = np.sort(rng.uniform(0.70, 0.95, size=8).round(3)) + np.arange(8) * 0.002
     return {
         "first": {"layers": 1, "validation": float(scores[1]), "test": float(scores[0])},
-        "best on validation": {"layers": 2, "validation": float(scores[6]), "test": float(scores[4])},
+        "best on validation": {
+            "layers": 2,
+            "validation": float(scores[6]),
+            "test": float(scores[4]),
+        },
         "best on test": {"layers": 3, "validation": float(scores[5]), "test": float(scores[7])},
         "deepest": {"layers": 9, "validation": float(scores[3]), "test": float(scores[2])},
     }

@@ -66,7 +66,7 @@ def by_255(pixels):
 @mutant("majority_baseline", misconception="accuracy-without-baseline")
 def mean_label(train_labels, examples):
     """You averaged the class numbers: they are names, and the average of names means nothing."""
-    return np.full(examples, int(round(np.mean(train_labels))))
+    return np.full(examples, round(np.mean(train_labels)))
 
 
 @mutant("majority_baseline", misconception="accuracy-without-baseline")
@@ -158,7 +158,7 @@ def on_the_test_set(results):
 
 @mutant("choose", misconception="validation-score-reported")
 def reports_validation(results):
-    """You reported the score that you chose by, which is too high by luck: report the test score."""
+    """You reported the score that chose, which is too high by luck: report the test score."""
     name = _best(results, "validation")
     return name, results[name]["validation"]
 

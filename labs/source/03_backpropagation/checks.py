@@ -1,4 +1,4 @@
-"""Checks of lab 03: gradients against central differences, laws of sums, and a network that must learn."""
+"""Checks of lab 03: gradients against central differences, and a network that must learn."""
 
 import numpy as np
 
@@ -50,7 +50,9 @@ def test_weights_agree_with_central_differences(student, rng):
     adjoint = expect.mapping(student.pencil_gradients(x, w, b, y), ["w", "b", "z"])
     slope_w = central_difference(lambda v: pencil_loss(x, v, b, y), w)
     slope_b = central_difference(lambda v: pencil_loss(x, w, v, y), b)
-    message = "Nudging {0} by a tiny amount changes the loss at another rate than your gradient says."
+    message = (
+        "Nudging {0} by a tiny amount changes the loss at another rate than your gradient says."
+    )
     expect.close(adjoint["b"], slope_b, message.format("b"), rtol=1e-5, atol=1e-7)
     expect.close(adjoint["w"], slope_w, message.format("w"), rtol=1e-5, atol=1e-7)
 
@@ -113,7 +115,13 @@ def test_shape_is_restored(student, rng):
 @task("unbroadcast", points=2)
 def test_it_is_the_adjoint_of_broadcasting(student, rng):
     """<gradient, broadcast(v)> equals <unbroadcast(gradient), v> for every v."""
-    cases = [((3,), (4, 3)), ((4, 1), (4, 3)), ((2, 1, 3), (2, 4, 3)), ((1,), (5, 2)), ((2, 3), (2, 3))]
+    cases = [
+        ((3,), (4, 3)),
+        ((4, 1), (4, 3)),
+        ((2, 1, 3), (2, 4, 3)),
+        ((1,), (5, 2)),
+        ((2, 3), (2, 3)),
+    ]
     for small, big in cases:
         gradient, v = rng.normal(size=big), rng.normal(size=small)
         back = expect.array(student.unbroadcast(gradient, small), shape=small)
@@ -236,9 +244,7 @@ def test_the_error_is_relative(student, rng):
     x = rng.uniform(0.5, 1.5, size=3)
     errors = [
         expect.number(
-            student.gradient_error(
-                lambda v, c=c: c * (v**2).sum(), lambda v, c=c: c * 2.2 * v, x
-            )
+            student.gradient_error(lambda v, c=c: c * (v**2).sum(), lambda v, c=c: c * 2.2 * v, x)
         )
         for c in (1.0, 1000.0)
     ]

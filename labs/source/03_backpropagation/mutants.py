@@ -122,7 +122,7 @@ def changes_nothing(gradient, shape):
 
 @mutant("unbroadcast", misconception="unbroadcast-forgotten")
 def undoes_new_axes_only(gradient, shape):
-    """You summed the axes that broadcasting put in front, but not those it stretched from length 1."""
+    """You summed the axes that broadcasting put in front, but not those stretched from length 1."""
     return gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
 
 
@@ -178,19 +178,19 @@ def transposes_weight_gradients(X, y, parameters):
 
 @mutant("network_gradients", misconception="slope-skipped")
 def skips_relu(X, y, parameters):
-    """The gradient went through ReLU unchanged: it passes only where the pre-activation is positive."""
+    """The gradient went through ReLU unchanged: it passes only where Z1 is positive."""
     return _gradients(X, y, parameters, mask=lambda Z1, A1: 1.0)
 
 
 @mutant("network_gradients", misconception="weights-updated-during-backward")
 def updates_while_walking_back(X, y, parameters):
-    """You changed W2 before using it to reach the hidden layer: first all gradients, then the step."""
+    """You changed W2 before walking through it: first all gradients, then the step."""
     return _gradients(X, y, parameters, W2=lambda W2, W2_bar: W2 - 0.1 * W2_bar)
 
 
 @mutant("network_gradients", misconception="activation-changed-in-place")
 def masks_with_changed_activation(X, y, parameters):
-    """You masked with an array that had been overwritten: keep the pre-activation for the way back."""
+    """You masked with an array that had been overwritten: keep Z1 for the way back."""
 
     def mask(Z1, A1):
         A1 -= A1.mean(axis=0)  # what an in-place normalization leaves behind
@@ -201,7 +201,7 @@ def masks_with_changed_activation(X, y, parameters):
 
 @mutant("network_gradients", misconception="mean-over-copies")
 def averages_bias_gradients(X, y, parameters):
-    """The bias gradients are n times too small: sum over the batch, the 1/n is already in Z2's gradient."""
+    """The bias gradients are n times too small: sum over the batch; the 1/n is in Z2's already."""
     gradients = _gradients(X, y, parameters)
     return {**gradients, "b1": gradients["b1"] / len(X), "b2": gradients["b2"] / len(X)}
 

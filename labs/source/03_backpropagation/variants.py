@@ -4,7 +4,6 @@ import numpy as np
 
 from dllab.check import variant
 
-
 # --- pencil_gradients ------------------------------------------------------------------------
 
 
@@ -254,7 +253,7 @@ def full_batch_with_momentum(X, y, seed):
         "W2": rng.normal(size=(24, 10)) * 0.2,
         "b2": np.zeros(10),
     }
-    velocity = {name: 0.0 for name in parameters}
+    velocity = dict.fromkeys(parameters, 0.0)
     for _ in range(150):
         for name, gradient in _gradients(X, y, parameters).items():
             velocity[name] = 0.9 * velocity[name] - 0.2 * gradient
