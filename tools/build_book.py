@@ -12,9 +12,12 @@ before are not run again. The same site without this script:
 import argparse
 import contextlib
 import io
+import os
 import re
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -22,6 +25,9 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "book"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+START_UP = re.compile(
+    r"WARNING: All log messages before absl::|[IWE]\d{4} \d\d:\d\d:|\d{4}-\d\d-\d\d .*: I "
+)
 # What Sphinx prints at each page; a build says how far it is, not each step of the way there.
 PROGRESS = re.compile(r"(reading sources|writing output)\.\.\. .*\[\s*(\d+)%\]\s*(\S*)")
 
@@ -73,6 +79,35 @@ class Progress(io.TextIOBase):
         """Nothing is held back but an unfinished line."""
 
 
+@contextlib.contextmanager
+def without_start_up_lines() -> Iterator[None]:
+    """Keep the lines that TensorFlow writes when it starts off the terminal.
+
+    They come from the kernels, which write to this process's file descriptor 2 directly.
+    """
+    sys.stderr.flush()
+    reader, writer = os.pipe()
+    terminal = os.dup(2)
+    os.dup2(writer, 2)
+    os.close(writer)
+    thread = threading.Thread(target=_pass_on, args=(reader, terminal), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        # A process that outlives the build may hold the pipe open: do not wait for it for long.
+        thread.join(timeout=1)
+
+
+def _pass_on(reader: int, terminal: int) -> None:
+    with os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if not START_UP.match(line):
+                os.write(terminal, line.encode())
+
+
 def pages(toc: Path) -> list[str]:
     """Return every page that the table of contents names, without extension."""
     table = yaml.safe_load(toc.read_text(encoding="utf-8"))
@@ -93,21 +128,23 @@ def build(out: Path, overrides: dict[str, object], *, strict: bool, everything: 
     """Run Jupyter Book's build; return 0, Sphinx's status or the exception that ended it."""
     from jupyter_book.sphinx import build_sphinx
 
-    return build_sphinx(
-        str(ROOT),
-        str(out / "_build" / "html"),
-        noconfig=True,
-        path_config=ROOT / "_config.yml",
-        confoverrides={
-            "external_toc_path": str(ROOT / "_toc.yml"),
-            "latex_individualpages": False,
-            "nitpicky": True,
-            **overrides,
-        },
-        warningiserror=strict,
-        keep_going=strict,
-        force_all=everything,
-    )
+    options = {
+        "external_toc_path": str(ROOT / "_toc.yml"),
+        "latex_individualpages": False,
+        "nitpicky": True,
+        **overrides,
+    }
+    with without_start_up_lines():
+        return build_sphinx(
+            str(ROOT),
+            str(out / "_build" / "html"),
+            noconfig=True,
+            path_config=ROOT / "_config.yml",
+            confoverrides=options,
+            warningiserror=strict,
+            keep_going=strict,
+            force_all=everything,
+        )
 
 
 def build_all(out: Path, everything: bool) -> int:
