@@ -254,6 +254,12 @@ def absolute(f, gradient, x, step=1e-5):
     return _error(f, gradient, x, numeric=_central(f, x, step), size=1.0)
 
 
+@mutant("gradient_error", misconception="smallest-step-is-best")
+def tiny_step(f, gradient, x, step=1e-13):
+    """Your step is so small that rounding swamps the difference: use one near 1e-5."""
+    return _error(f, gradient, x, numeric=_central(f, x, step))
+
+
 @mutant("gradient_error", misconception="one-sided-difference")
 def forward_difference(f, gradient, x, step=1e-2):
     """You nudged in one direction only, so the error shrinks with h and not with its square."""
