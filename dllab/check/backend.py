@@ -13,7 +13,7 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import redirect_stderr, redirect_stdout
-from types import ModuleType, TracebackType
+from types import FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -241,7 +241,7 @@ def _type_name(value: Any) -> str:
 
 
 def _parameters(value: Any) -> tuple[str, ...]:
-    if not inspect.isroutine(value):
+    if type(value) not in (FunctionType, MethodType):
         return ()
     try:
         return tuple(inspect.signature(value).parameters)

@@ -11,6 +11,7 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 from contextlib import AbstractContextManager, suppress
 from types import FrameType
 from typing import Any
@@ -46,24 +47,30 @@ class _Alarm(AbstractContextManager[None]):
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._alarms = 0
+        self._over = False
 
     def __enter__(self) -> None:
+        self._start = time.monotonic()
         self._body = sys._getframe(1)
         self._tracing = sys.gettrace()
         self._handler = signal.signal(signal.SIGALRM, self._ring)
         self._outer = signal.setitimer(signal.ITIMER_REAL, self._seconds, _REPEAT)
 
     def __exit__(self, *_: object) -> None:
+        self._over = True
         sys.settrace(self._tracing)
-        left, interval = self._outer
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._handler)
+        left, interval = self._outer
         if left:
-            signal.setitimer(signal.ITIMER_REAL, max(left - self._seconds, _REPEAT), interval)
+            left -= time.monotonic() - self._start
+            signal.setitimer(signal.ITIMER_REAL, left if left > 0 else _REPEAT, interval)
+            if left <= 0:
+                raise TimeUp  # of the outer limit, which was due meanwhile
 
     def _ring(self, _number: int, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code.co_filename == __file__:
-            return  # the body is over, and this limit is being taken down
+        if self._over or (frame is not None and frame.f_code.co_filename == __file__):
+            return  # a limit is being set up or taken down; there will be another alarm
         self._alarms += 1
         trace = _raise_after(self._alarms)
         while frame is not None and frame is not self._body:
@@ -107,9 +114,10 @@ class _Watchdog(AbstractContextManager[None]):
         while not self._done.is_set():
             with suppress(TimeUp), self._lock:
                 self._done.set()
-        # one that was thrown and has not arrived yet is taken back
+        # One that was thrown last may not have arrived yet: it does so at the next jump back.
         with suppress(TimeUp):
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
+            for _ in range(100):
+                pass
 
     def _watch(self) -> None:
         wait = self._seconds
