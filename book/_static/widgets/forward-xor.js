@@ -66,7 +66,7 @@
       right += good ? 1 : 0;
       ["(" + corner[0] + ", " + corner[1] + ")", String(corner[2]), out.a1.toFixed(1), out.a2.toFixed(1),
         out.y.toFixed(1) + (good ? " ✓" : " ✗")].forEach(function (text) {
-        make("td", row, {}, text);
+        make("td", row, { style: "padding:0.1rem 0.9rem 0.1rem 0" }, text);
       });
     });
     tally.textContent = right + " of 4 corners right.";
@@ -80,10 +80,10 @@
     var view = make("div", box, { style: "flex:0 1 auto;min-width:0" });
     var canvas = make("canvas", view, { width: SIZE, height: SIZE, role: "img", style: "max-width:100%",
       "aria-label": "The plane of the inputs from -0.5 to 1.5, colored by the sign of the output; the table below gives the numbers at the corners." });
-    var table = make("table", view, { style: "font-size:0.875rem;border-spacing:0.6rem 0;font-variant-numeric:tabular-nums" });
+    var table = make("table", view, { style: "font-size:0.875rem;font-variant-numeric:tabular-nums" });
     var head = make("tr", make("thead", table));
     ["input", "class", "a1", "a2", "output"].forEach(function (text) {
-      make("th", head, { scope: "col" }, text);
+      make("th", head, { scope: "col", style: "padding:0.1rem 0.9rem 0.1rem 0;text-align:start" }, text);
     });
     var body = make("tbody", table);
     var tally = make("p", view, { "aria-live": "polite" });
