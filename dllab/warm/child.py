@@ -1,5 +1,6 @@
 """What a forked process does to become a kernel that cannot be told from an ordinary one.
 
+- `remember()`: what the template does once, after its imports
 - `run(launch)`: take over what the request hands in, then be an IPython kernel to the end
 
 The order matters: the session first, then descriptors and environment, then what depends on
@@ -28,7 +29,15 @@ from .reseed import reseed
 from .template import Launch
 from .wire import send
 
-__all__ = ["run"]
+__all__ = ["remember", "run"]
+
+_template: dict[str, str] = {}
+
+
+def remember() -> None:
+    """Note, in the template, what a child compares its own surroundings with."""
+    if (matplotlib := sys.modules.get("matplotlib")) is not None:
+        _template["matplotlibrc"] = matplotlib.matplotlib_fname()
 
 
 def run(launch: Launch) -> NoReturn:
@@ -122,6 +131,10 @@ def _catch_up_with_environment() -> None:
     logging._startTime = time.time()  # type: ignore[attr-defined]
     if "matplotlib" in sys.modules:
         _catch_up_matplotlib()
+    if (logging_ops := sys.modules.get("tensorflow.python.ops.logging_ops")) is not None:
+        # On import it looks for a notebook, for which there was none yet; from here on
+        # `tf.print` goes to the cell's standard output.
+        logging_ops.enable_interactive_logging()
     if (config := sys.modules.get("keras.src.backend.config")) is not None:
         config._KERAS_DIR = os.environ.get("KERAS_HOME") or _keras_folder()
 
@@ -135,18 +148,26 @@ def _catch_up_matplotlib() -> None:
     """Choose folders, settings file and backend as an import in this place would have."""
     import matplotlib
 
-    before = matplotlib.get_configdir()
     # Both functions remember their first answer, which was the template's.
     for name in ("get_configdir", "get_cachedir"):
         setattr(matplotlib, name, functools.cache(getattr(matplotlib, name).__wrapped__))
-    local = os.path.exists("matplotlibrc") or "MATPLOTLIBRC" in os.environ
-    if local or matplotlib.get_configdir() != before:
-        matplotlib.rc_file(matplotlib.matplotlib_fname())
-        matplotlib.rcParamsDefault.update(matplotlib.rcParams)
+    if matplotlib.matplotlib_fname() != _template["matplotlibrc"]:
+        _load_matplotlib_settings(matplotlib)
+    # This one connects itself to IPython when it is imported, which has to happen later.
+    for name in [name for name in sys.modules if name.startswith("matplotlib_inline")]:
+        del sys.modules[name]
     # IPython's kernel names its own backend here when it starts, which matplotlib would
     # read if it were imported later.
     backend = os.environ.get("MPLBACKEND") or "module://matplotlib_inline.backend_inline"
     matplotlib.rcParams["backend"] = backend
+
+
+def _load_matplotlib_settings(matplotlib: Any) -> None:
+    """Read the settings file as `import matplotlib` does."""
+    found = matplotlib._rc_params_in_file(matplotlib.matplotlib_fname())
+    for settings in (matplotlib.rcParams, matplotlib.rcParamsOrig):
+        settings._update_raw(matplotlib.rcParamsDefault)
+        settings._update_raw(found)
 
 
 class ClientWatcher(threading.Thread):

@@ -29,7 +29,7 @@ from .wire import Inbox, send
 __all__ = ["WarmProcess", "ask", "kill_template", "parse_command", "start_kernel", "templates"]
 
 _LONGEST_SOCKET_NAME = 107
-_ATTEMPTS = 2
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)

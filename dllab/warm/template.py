@@ -45,7 +45,6 @@ _KERNEL_MODULES = (
 _COMPANIONS = {
     "matplotlib.pyplot": (
         "matplotlib.backends.backend_agg",
-        "matplotlib_inline.config",
         "PIL.BmpImagePlugin",
         "PIL.GifImagePlugin",
         "PIL.JpegImagePlugin",
@@ -118,7 +117,7 @@ def preload(names: list[str]) -> None:
             with suppress(ImportError):
                 importlib.import_module(name)
     importlib.import_module("ipykernel.kernelapp")
-    importlib.import_module(f"{__package__}.child")
+    importlib.import_module(f"{__package__}.child").remember()
 
 
 def rehearse_fork() -> None:
@@ -294,16 +293,17 @@ class Template:
             reply = self._status()
         elif wish == "stop":
             reply = {"stopped": os.getpid()}
+        if wish != "status":
+            self._retire_in_service()  # first, so that the client does not come back here
         with suppress(OSError):
             send(inbox.sock, reply)
         self._drop(inbox)
-        if wish != "status":
-            self._retire_in_service()
         return None
 
     def _retire_in_service(self) -> None:
         if not self.retired:
-            self.retire()
+            with suppress(WarmError):  # whoever finds the socket dead removes it
+                self.retire()
             self.selector.unregister(self.listener)
             self.listener.close()
 

@@ -173,6 +173,17 @@ def test_no_two_kernels_share_a_random_stream(open_session) -> None:
         assert len(set(values)) == 3
 
 
+def test_matplotlib_finds_the_settings_of_the_place(open_session, monkeypatch, tmp_path) -> None:
+    """A settings file in the working directory counts, as does `MPLBACKEND`."""
+    monkeypatch.setenv("DLLAB_WARM_PRELOAD", "matplotlib.pyplot")
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    kernel = open_session(cwd=str(tmp_path), env=dict(os.environ, MPLBACKEND="svg"))
+    code = "import matplotlib as m; m.rcParams['lines.linewidth'], m.get_backend()"
+    assert kernel.run(code) == "(7.0, 'svg')"
+    code = "import matplotlib as m; m.rcParams['lines.linewidth']"
+    assert open_session().run(code) == "1.5"
+
+
 def test_pipes_for_the_standard_streams(open_session) -> None:
     """Jupyter may ask for a pipe in place of an inherited stream."""
     import subprocess

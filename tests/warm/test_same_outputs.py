@@ -1,9 +1,11 @@
 """Does a notebook give the same outputs on a warm kernel as on an ordinary one?
 
-The notebooks are those beside this file, every lab, and every chapter of the book.
+The notebooks are those beside this file, every lab, and, with `DLLAB_WARM_ALL=1`, every chapter
+of the book: each runs twice, which takes minutes.
 """
 
 import asyncio
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -95,7 +97,14 @@ def _steady(text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("path", [*SMALL, *LABS, *CHAPTERS], ids=lambda path: path.stem)
+def cases() -> list[Any]:
+    reason = "runs each chapter twice; set DLLAB_WARM_ALL=1"
+    skip = pytest.mark.skipif(not os.environ.get("DLLAB_WARM_ALL"), reason=reason)
+    chapters = [pytest.param(path, id=path.stem, marks=skip) for path in CHAPTERS]
+    return [pytest.param(path, id=path.stem) for path in (*SMALL, *LABS)] + chapters
+
+
+@pytest.mark.parametrize("path", cases())
 def test_same_outputs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text, numbers, images and errors are the same."""
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
