@@ -114,7 +114,7 @@ def test_shape_is_restored(student, rng):
 
 @task("unbroadcast", points=2)
 def test_it_is_the_adjoint_of_broadcasting(student, rng):
-    """<gradient, broadcast(v)> equals <unbroadcast(gradient), v> for every v."""
+    """The result does to any v what the gradient does to the broadcast v: same sum of products."""
     cases = [
         ((3,), (4, 3)),
         ((4, 1), (4, 3)),
@@ -207,7 +207,7 @@ def test_the_mean_does_not_depend_on_the_batch_size(student, rng):
 
 @task("gradient_error", points=1)
 def test_right_rules_pass(student, rng):
-    """A correct gradient gets an error near zero, also for large and for tiny values of x."""
+    """A correct gradient gets an error near zero, also where x is large."""
     for scale in (1.0, 30.0):
         x = rng.uniform(0.5, 1.5, size=(2, 3)) * scale
         error = expect.number(student.gradient_error(lambda v: (v**3).sum(), lambda v: 3 * v**2, x))
