@@ -126,8 +126,7 @@ def _catch_up_with_environment() -> None:
     """Do again what modules did with the template's environment when they were imported."""
     importlib.invalidate_caches()
     tempfile.tempdir = None
-    if (site := sys.modules.get("site")) is not None:
-        site.USER_BASE = site.USER_SITE = None
+    _set("site", USER_BASE=None, USER_SITE=None)
     logging._startTime = time.time()  # type: ignore[attr-defined]
     if "matplotlib" in sys.modules:
         _catch_up_matplotlib()
@@ -135,8 +134,13 @@ def _catch_up_with_environment() -> None:
         # On import it looks for a notebook, for which there was none yet; from here on
         # `tf.print` goes to the cell's standard output.
         logging_ops.enable_interactive_logging()
-    if (config := sys.modules.get("keras.src.backend.config")) is not None:
-        config._KERAS_DIR = os.environ.get("KERAS_HOME") or _keras_folder()
+    _set("keras.src.backend.config", _KERAS_DIR=os.environ.get("KERAS_HOME") or _keras_folder())
+
+
+def _set(module_name: str, **values: Any) -> None:
+    """Set attributes of a module, if it has been imported."""
+    if (module := sys.modules.get(module_name)) is not None:
+        vars(module).update(values)
 
 
 def _keras_folder() -> str:
@@ -200,10 +204,9 @@ def _run_kernel(arguments: list[str], client_pidfd: int | None) -> int:
     parent = int(os.environ.get("JPY_PARENT_PID") or 0)
     try:
         app = IPKernelApp.instance(parent_handle=parent)
-        if client_pidfd is not None:
-            app.init_poller = lambda: setattr(app, "poller", ClientWatcher(client_pidfd))
-        else:
-            app.init_poller = lambda: None
+        watcher = None if client_pidfd is None else ClientWatcher(client_pidfd)
+        # the application's own poller would watch the template
+        vars(app)["init_poller"] = lambda: setattr(app, "poller", watcher)
         app.initialize(arguments)
         app.start()
     except SystemExit as leaving:
