@@ -81,7 +81,9 @@ def run_checks(lab: LabFiles, attempts: Sequence[Attempt]) -> list[TestRun]:
     """
     try:
         import pytest
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
         raise AuthoringError(
             "the checks need pytest: run `%pip install pytest` once, then check again"
         ) from None
