@@ -56,11 +56,17 @@ def test_accessible(tab, name, scheme):
     page.evaluate(AXE)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     own = [
-        (rule["id"], [(n["target"], n["failureSummary"]) for n in rule["nodes"][:4]])
+        (rule["id"], node["target"], node["failureSummary"])
         for rule in found
-        if rule["id"] not in BASELINE
+        for node in rule["nodes"]
+        if rule["id"] not in BASELINE and not _is_formula_as_header(rule, node)
     ]
     assert own == []
+
+
+def _is_formula_as_header(rule, node) -> bool:
+    # MathJax gives a screen reader MathML, which axe-core does not count as a header's text.
+    return rule["id"] == "empty-table-header" and "mjx-container" in node["html"]
 
 
 def test_the_address_alone_leads_to_the_front_page(tab):
