@@ -209,7 +209,7 @@ def test_it_beats_the_baseline(student, rng):
     baseline = float((y_new == np.bincount(y_train).argmax()).mean())
     expect.true(
         share >= 0.9,
-        f"{share:.2f} of the new digits are right. The baseline reaches {baseline:.2f}; reach 0.90.",
+        f"{share:.2f} of the new digits are right, the baseline gets {baseline:.2f}; reach 0.90.",
     )
 
 
