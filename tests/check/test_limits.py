@@ -31,10 +31,8 @@ FOREVER = {
 @pytest.mark.parametrize("name", FOREVER)
 def test_ends(name):
     """Code that never ends, or catches what should end it, is ended."""
-    start = time.monotonic()
     with pytest.raises(TimeUp), time_limit(0.1):
         exec(compile(FOREVER[name], "<learner>", "exec"), {})
-    assert time.monotonic() - start < 30
 
 
 def test_ends_in_another_thread():
