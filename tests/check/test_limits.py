@@ -112,3 +112,30 @@ def test_check_says_what_to_look_for(tmp_path):
     result = Lab(read_lab_folder(folder), names).check("wait")
     assert [test.status for test in result.tests] == ["failed", "passed"]
     assert "did not finish within 0.2 s: look for a loop" in result.tests[0].sentence
+
+
+SLOW = """
+from dllab.check import task
+
+@task("wait", points=1, seconds=3)
+def test_a(student, rng):
+    '''It ends.'''
+    student.wait()
+
+@task("wait", points=1, seconds=3)
+def test_b(student, rng):
+    '''It ends again.'''
+    student.wait()
+"""
+
+
+def test_code_that_never_ends_gets_less_time_in_further_tests(tmp_path):
+    """After one endless call, the task's other tests wait for 2 s at most."""
+    folder = tmp_path / "09_wait"
+    folder.mkdir()
+    (folder / "checks.py").write_text(SLOW)
+    names = {}
+    exec("def wait():\n    while True: pass", names)
+    first, second = Lab(read_lab_folder(folder), names).check("wait").tests
+    assert "within 3 s" in first.sentence
+    assert "within 2 s" in second.sentence
