@@ -163,10 +163,7 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
             return Session(_attempt.backend(), seconds)
 
         @pytest.fixture
-        def student(self, _session: Session, _attempt: Attempt, request: Any) -> Iterator[Student]:
-            known = self.endless.get((_attempt, mark_of(request.function).task))
-            if known is not None:
-                raise StudentError(str(known), known.fault)
+        def student(self, _session: Session) -> Iterator[Student]:
             with current(_session):
                 yield Student(_session)
 
