@@ -42,12 +42,14 @@ lint: $(INSTALLED)  ## style, import contract, lab and chapter sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/dllab author lint
 
 # The cheap fails first.
 test: lint test-unit test-labs test-notebooks test-grading test-book test-browser  ## the whole suite
 
 test-unit: $(INSTALLED)  ## the package
+	@tools/system_packages.sh bubblewrap
 	$(PY) -m pytest tests --ignore=tests/labs --ignore=tests/packaging --ignore=tests/notebooks \
 	  --ignore=tests/grading --ignore=tests/book --ignore=tests/browser --ignore=tests/backends
 

@@ -116,7 +116,7 @@ class _Watchdog(AbstractContextManager[None]):
                 self._done.set()
         # One that was thrown last may not have arrived yet: it does so at the next jump back.
         with suppress(TimeUp):
-            for _ in range(100):
+            for _step in range(100):
                 pass
 
     def _watch(self) -> None:

@@ -159,7 +159,13 @@ def _run_worker(order: dict[str, Any], folder: Path, seconds: float) -> dict[str
     with tempfile.TemporaryDirectory(prefix="dllab-") as scratch:
         order_file, report = Path(scratch, "order.json"), Path(scratch, "report.jsonl")
         order_file.write_text(json.dumps(order), encoding="utf-8")
-        command = [sys.executable, "-m", "dllab.check.notebook_worker", order_file, report]
+        command = [
+            sys.executable,
+            "-m",
+            "dllab.check.notebook_worker",
+            str(order_file),
+            str(report),
+        ]
         try:
             subprocess.run(
                 command,

@@ -45,9 +45,9 @@ def _points(tree: ast.Module) -> dict[str, int]:
             name = getattr(getattr(decorator, "func", None), "id", "")
             if name != "task":
                 continue
-            worth = {"points": 1}
+            worth: dict[str, Any] = {"points": 1}
             values = [ast.literal_eval(value) for value in decorator.args]
-            worth |= {key.arg: ast.literal_eval(key.value) for key in decorator.keywords}
+            worth |= {str(key.arg): ast.literal_eval(key.value) for key in decorator.keywords}
             worth |= dict(zip(("name", "points"), values, strict=False))
             points[worth["name"]] = points.get(worth["name"], 0) + worth["points"]
     return points

@@ -214,6 +214,9 @@ class Handle:
     def _name(self) -> str:
         return self._label if self._ref.type_name in _NAMED_BY_LABEL else self._ref.type_name
 
+    def __neg__(self) -> Any:
+        return self._apply("neg", self)
+
     def _apply(self, name: str, *args: Any) -> Any:
         return self._session.perform(self._name, "apply", None, name, args)
 
@@ -224,7 +227,6 @@ def _add_operators() -> None:
         setattr(Handle, f"__r{name}__", lambda self, other, n=name: self._apply(n, other, self))
     for name in ("lt", "le", "gt", "ge"):
         setattr(Handle, f"__{name}__", lambda self, other, n=name: self._apply(n, self, other))
-    Handle.__neg__ = lambda self: self._apply("neg", self)  # type: ignore[attr-defined]
 
 
 _add_operators()

@@ -141,8 +141,9 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
                 self.problems.append(f"{name} has no @task decorator")
                 return
             mine = [a for a in attempts if a.tasks is None or mark.task in a.tasks]
+            parameters: list[Attempt | None] = [*mine] or [None]
             metafunc.fixturenames.append("_attempt")
-            metafunc.parametrize("_attempt", mine or [None], indirect=True)
+            metafunc.parametrize("_attempt", parameters, indirect=True)
 
         def pytest_collection_modifyitems(self, items: list[Any]) -> None:
             # pytest would report a test without parameters as skipped
@@ -157,7 +158,7 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
             # the learner's code may use these, and then a run can be repeated as well
             np.random.seed(_attempt.seed % 2**32)
             random.seed(_attempt.seed)
-            mark = mark_of(request.function)
+            mark = request.function.__dllab_task__
             again = (_attempt, mark.task) in self.endless
             seconds = min(mark.seconds, _SECOND_CHANCE) if again else mark.seconds
             return Session(_attempt.backend(), seconds)
