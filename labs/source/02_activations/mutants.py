@@ -360,10 +360,10 @@ def _copy(layer, name):
 
 @mutant("compare", misconception="logits-squashed")
 def squashes_the_logits(names, x_train, y_train, x_new, y_new, seed):
-    """You put the activation on the logits too: leave the last layer without one."""
+    """You put a softmax on the last layer, and the loss applies it again: leave it to the loss."""
     found = {}
     for name in names:
-        network = _network(name, np.random.default_rng(seed), output=name)
+        network = _network(name, np.random.default_rng(seed), output="softmax")
         _train(network, x_train, y_train, np.random.default_rng(seed))
         found[name] = _accuracy(network, x_new, y_new)
     return found
