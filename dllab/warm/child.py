@@ -60,7 +60,10 @@ def run(launch: Launch) -> NoReturn:
             send(launch.client, {"failed": f"{type(error).__name__}: {error}"})
         os._exit(1)
     launch.client.setblocking(True)
-    send(launch.client, {"ready": True})
+    try:
+        send(launch.client, {"ready": True})
+    except OSError:  # nobody waits for this kernel any more
+        os._exit(1)
     launch.client.close()
     _end(_run_kernel(request["arguments"], client_pidfd))
 

@@ -30,6 +30,7 @@ __all__ = ["WarmProcess", "ask", "kill_template", "parse_command", "start_kernel
 
 _LONGEST_SOCKET_NAME = 107
 _ATTEMPTS = 3
+_IMPORTS_TAKE_AT_MOST = 10  # times the wait of one client
 
 
 @dataclass(frozen=True)
@@ -191,8 +192,8 @@ def start_kernel(
             inbox.close()  # this template has just ended; the next attempt starts another
         except TimeoutError:
             inbox.close()
-            _give_up_on(path, met)
             seconds = settings.start_seconds
+            _give_up_on(path, met, _IMPORTS_TAKE_AT_MOST * seconds)
             raise WarmError(f"the template did not answer within {seconds:g} s") from None
         except BaseException:
             inbox.close()
@@ -353,18 +354,27 @@ def _inode(path: Path) -> int | None:
     return None
 
 
-def _give_up_on(path: Path, met: int | None) -> None:
+def _give_up_on(path: Path, met: int | None, longest_import: float) -> None:
     """End a template that does not answer, so that the next client starts another.
 
-    Where the socket is no longer the one that was met, somebody else was faster.
+    On a busy machine it may only be slow: while it imports it is left alone for
+    `longest_import` seconds, and serves the clients that come later. Where the socket is no
+    longer the one that was met, somebody else was faster.
     """
     with suppress(WarmError), runtime.lock(path.parent):
-        if _inode(path) == met:
+        if _inode(path) == met and not _imports(path, longest_import):
             with suppress(OSError, ValueError):
                 pid = int(path.with_suffix(".pid").read_text())
                 kill_template(pid, path.stem, signal.SIGKILL)
             runtime.remove_files(path)
         runtime.tidy(path.parent)
+
+
+def _imports(path: Path, longest: float) -> bool:
+    with suppress(OSError):
+        begun = path.stat().st_mtime
+        return not path.with_suffix(".ready").exists() and time.time() - begun < longest
+    return False
 
 
 def _sweep(path: Path) -> None:

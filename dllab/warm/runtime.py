@@ -207,14 +207,15 @@ def directory(create: bool = True) -> Path:
     """Return the private directory for sockets; make it, with mode 0700, unless told not to.
 
     `DLLAB_WARM_DIR` names it; otherwise it lies in `XDG_RUNTIME_DIR` where that is the
-    user's own, or else in `/tmp` with the user's number in its name.
+    user's own and can be written to, or else in `/tmp` with the user's number in its name.
 
     Raises:
         WarmError: something else lies there, or others have access to it.
     """
     folder = _choose_directory()
     if create:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # something else has the name: see below
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -231,7 +232,9 @@ def _choose_directory() -> Path:
     if runtime:
         with suppress(OSError):
             found = os.stat(runtime)
-            if found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+            private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+            mine = found.st_uid == os.geteuid()
+            if mine and private and os.access(runtime, os.W_OK | os.X_OK):
                 return Path(runtime, "dllab-warm")
     return Path(f"/tmp/dllab-warm-{os.geteuid()}")
 
@@ -278,7 +281,7 @@ def _is_same_file(fd: int, path: Path) -> bool:
 
 def remove_files(path: Path) -> None:
     """Remove a template's socket, and its notes beside it; call it while holding the lock."""
-    for name in (".sock", ".pid", ".log"):
+    for name in (".sock", ".pid", ".log", ".ready"):
         path.with_suffix(name).unlink(missing_ok=True)
 
 

@@ -174,6 +174,7 @@ class Template:
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         self.selector.register(self.wakeup[0], selectors.EVENT_READ, self._signaled)
         self.idle_since = time.monotonic()
+        self.path.with_suffix(".ready").touch()
         while not self._finished():
             for event, _ in self.selector.select(self._patience()):
                 # an earlier event of this round may have closed the file
@@ -315,6 +316,9 @@ class Template:
     # -- kernels -------------------------------------------------------------------------
 
     def _fork(self, inbox: Inbox, request: dict[str, Any]) -> Launch | None:
+        if _has_gone(inbox.sock):
+            self._drop(inbox)
+            return None
         fds = inbox.take_fds()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -376,6 +380,16 @@ class Template:
         os.waitpid(child.pid, 0)
         self.children.remove(child)
         self.idle_since = time.monotonic()
+
+
+def _has_gone(client: socket.socket) -> bool:
+    """Tell whether a client has closed the connection, tired of waiting for the imports."""
+    try:
+        return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _stamps() -> dict[str, tuple[int, int]]:

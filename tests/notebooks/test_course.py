@@ -1,9 +1,11 @@
-"""Every notebook of the course runs from top to bottom.
+"""Every notebook of the course runs from top to bottom, on an ordinary and on a warm kernel.
 
 A student notebook runs as it is handed out: its stubs raise only where a cell uses them, and
 those cells carry the tag `raises-exception`.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,11 @@ def _built():
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.with_suffix("").as_posix())
-def test_the_notebook_runs(nbval, notebook):
-    result = nbval(ROOT / notebook)
-    assert result.returncode == 0, result.stdout + result.stderr
+def test_the_notebook_runs_with_the_same_outputs_on_both_kernels(nbval, notebook):
+    """Text, numbers, images and errors are the same."""
+    with ThreadPoolExecutor(2) as pool:
+        ordinary, warm = pool.map(partial(nbval, ROOT / notebook), (False, True))
+    assert ordinary.returncode == 0, ordinary.stdout
+    assert warm.returncode == 0, warm.stdout
+    assert (ordinary.is_warm, warm.is_warm) == (False, True)
+    assert warm.outputs == ordinary.outputs

@@ -14,6 +14,8 @@ from jupyter_client.manager import KernelManager
 
 from dllab import warm
 
+sys.path.insert(0, str(Path(__file__).parent))  # for `comparable`
+
 LIGHT = "numpy"
 
 
