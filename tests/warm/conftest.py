@@ -34,7 +34,11 @@ class Session:
         self.manager.start_kernel(**{"env": hidden} | options)
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        try:
+            self.client.wait_for_ready(timeout=60)
+        except BaseException:
+            self.close()  # or else its sockets are reported in some later test
+            raise
 
     @property
     def pid(self) -> int:

@@ -193,9 +193,12 @@ def test_pipes_for_the_standard_streams(open_session) -> None:
     assert kernel.manager.provisioner.process.stdout.readline() == b"raw\n"
 
 
-def test_unix_sockets(open_session) -> None:
+def test_unix_sockets(open_session, tmp_path) -> None:
     """The channels may be Unix sockets (`transport = ipc`)."""
-    assert open_session(transport="ipc").run("print(1)") == "1\n"
+    kernel = open_session(transport="ipc", connection_file=str(tmp_path / "kernel.json"))
+    assert kernel.is_warm
+    assert kernel.run("print(1)") == "1\n"
+    assert [path for path in tmp_path.iterdir() if path.is_socket()]
 
 
 def test_debugger_is_there(session) -> None:
