@@ -56,7 +56,7 @@ test-unit: $(INSTALLED)  ## the package
 test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, variants; the wheel
 	$(PY) -m pytest tests/labs tests/packaging
 
-test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval
+test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval, on an ordinary and a warm kernel
 	$(PY) -m pytest tests/notebooks
 
 test-grading: $(INSTALLED)  ## the nbgrader assignment, end to end
