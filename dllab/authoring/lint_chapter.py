@@ -50,7 +50,7 @@ SECTIONS: dict[str, re.Pattern[str]] = {
     "an interactive figure (`{try-it}`)": _directive("try-it"),
     "questions (`{quiz}`)": _directive("quiz"),
     "exercises (`{exercise}`)": _directive("exercise"),
-    "worked solutions (`{solution}`)": _directive("solution"),
+    "worked solutions (`{solution}`)": _directive("solution(?:-start)?"),
     "a summary (heading)": _heading("summary"),
     "new terms (`{term}`)": re.compile(r"\{term\}`"),
     "further reading (`{cite}`)": re.compile(r"\{cite(:\w+)?\}`"),
