@@ -41,6 +41,8 @@ LAWS = {
 POINTS = 20
 TASKS = range(4, 8)
 MUTANTS, VARIANTS = 3, 2
+# A right answer ends; on a busy machine, importing Keras alone may take longer than the limit.
+PATIENCE = 20.0
 _SLOW = 2.0  # seconds for one test and one seed
 
 
@@ -107,11 +109,13 @@ def judge(
     findings = _Findings()
     answers = [*lab.mutants, *lab.variants]
     attempts = [
-        *_attempts("solution", solved, {}, seeds),
+        *_attempts("solution", solved, {}, seeds, patience=PATIENCE),
         *_attempts("untouched", stubs, {}, seeds),
     ]
     for index, answer in enumerate(answers):
-        attempts += _attempts(f"{index}", solved, answer.names(solved), seeds, answer.task)
+        names = answer.names(solved)
+        patience = PATIENCE if answer.misconception is None else 1.0
+        attempts += _attempts(f"{index}", solved, names, seeds, answer.task, patience)
     by_label: dict[str, list[TestRun]] = defaultdict(list)
     runs = run_checks(lab, attempts)
     for run in runs:
@@ -175,9 +179,11 @@ def _attempts(
     overrides: dict[str, Any],
     seeds: Sequence[int],
     task: str | None = None,
+    patience: float = 1.0,
 ) -> list[Attempt]:
     backend = partial(LocalBackend, namespace, overrides)
-    return [Attempt(backend, seed, None if task is None else (task,), label) for seed in seeds]
+    tasks = None if task is None else (task,)
+    return [Attempt(backend, seed, tasks, label, patience) for seed in seeds]
 
 
 def _name(answer: Replacement) -> str:

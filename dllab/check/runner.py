@@ -42,12 +42,14 @@ class Attempt:
         seed: of the random numbers that the tests draw.
         tasks: only the tests of these tasks; None for all.
         label: what the report of a law calls it.
+        patience: factor on the time limits; more than 1 for code that is known to end.
     """
 
     backend: Callable[[], Backend]
     seed: int
     tasks: tuple[str, ...] | None = None
     label: str = ""
+    patience: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
             mark = request.function.__dllab_task__
             again = (_attempt, mark.task) in self.endless
             seconds = min(mark.seconds, _SECOND_CHANCE) if again else mark.seconds
-            return Session(_attempt.backend(), seconds)
+            return Session(_attempt.backend(), seconds * _attempt.patience)
 
         @pytest.fixture
         def student(self, _session: Session) -> Iterator[Student]:

@@ -29,7 +29,9 @@ class Course:
     def nbgrader(self, *arguments: str) -> str:
         """Run an nbgrader command in the course and return what it logged."""
         path = os.pathsep.join([str(self.package), os.environ.get("PYTHONPATH", "")])
-        environment = os.environ | {"PYTHONPATH": path, "DLLAB_DEVICE": "cpu"}
+        # nbgrader starts `alembic` by name, so the environment's programs must be on the PATH
+        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        environment = os.environ | {"PYTHONPATH": path, "PATH": programs, "DLLAB_DEVICE": "cpu"}
         result = subprocess.run(
             [sys.executable, "-m", "nbgrader", *arguments],
             cwd=self.folder,
