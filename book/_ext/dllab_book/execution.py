@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,14 +91,14 @@ def _configure(app: "Sphinx", config: "Config") -> None:
     remove_stale(caches, current)
     # MyST-NB re-reads every page when this value changes, so a new fingerprint runs all chapters.
     config.nb_execution_cache_path = str(current)
-    kernel = os.environ.get("DLLAB_BOOK_KERNEL")
-    if kernel:
-        config.nb_kernel_rgx_aliases = {"python3": kernel}
 
 
 def _prepare_kernel_environment(app: "Sphinx") -> None:
     for name, value in ENVIRONMENT.items():
         os.environ[name] = value
+    # Chapters name the kernel `python3`; where warm kernels are installed, theirs starts instead.
+    if entry_points(group="jupyter_client.kernel_provisioners", name="dllab-warm"):
+        os.environ.setdefault("JUPYTER_DEFAULT_PROVISIONER_NAME", "dllab-warm")
     # The reader's own start-up files stay out of the book, and the kernel's log lines off the
     # terminal: each kernel would warn that it listens on loopback without encryption.
     profile = (
