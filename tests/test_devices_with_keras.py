@@ -4,14 +4,13 @@ import subprocess
 import sys
 import types
 
+import keras
 import pytest
+import tensorflow as tf
 
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
-from dllab import devices  # noqa: E402
-from dllab.devices import Device, device  # noqa: E402
-from dllab.errors import ParameterError  # noqa: E402
+from dllab import devices
+from dllab.devices import Device, device
+from dllab.errors import ParameterError
 
 AMPERE, PASCAL, TURING = (8, 0), (6, 1), (7, 5)
 

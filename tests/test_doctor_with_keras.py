@@ -1,10 +1,6 @@
 """Does the doctor's own process find the real backend?"""
 
-import pytest
-
 from dllab import doctor
-
-pytest.importorskip("keras")
 
 
 def test_the_backend_starts_and_its_noise_is_swallowed(monkeypatch, capfd):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from dllab import plot
+from dllab import plot, scratch
 from dllab.errors import ParameterError
 from dllab.plot.layout import layered
 
@@ -93,7 +93,6 @@ def test_a_graph_too_large_to_read_is_reported():
 
 
 def test_real_scratch_nodes_can_be_drawn():
-    scratch = pytest.importorskip("dllab.scratch")
     a, b = scratch.Scalar(2.0, label="a"), scratch.Scalar(3.0, label="b")
     c = (a * b + a).tanh()
     c.backward()

@@ -2,13 +2,12 @@
 
 import sys
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from dllab import train  # noqa: E402
-from dllab.errors import ParameterError, ShapeError, TrainingDivergedError  # noqa: E402
+from dllab import train
+from dllab.errors import ParameterError, ShapeError, TrainingDivergedError
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """What does a notebook store of a training run?"""
 
+import nbclient
+import nbformat
 import pytest
-
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("keras")
 
 CELL = """
 import os
