@@ -24,18 +24,13 @@ FLAGS = [
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def pytest_collection_modifyitems(items):
-    """Skip what needs a built book or a browser where there is none."""
-    reason = None
+@pytest.fixture(scope="session", autouse=True)
+def _book_and_browser():
+    """Say what is missing and how to get it, once for each test."""
     if not (SITE / "index.html").exists():
-        reason = "there is no built book: run `make book`"
-    elif not Path(CHROMIUM).exists():
-        reason = "Chromium is missing: run tools/system_packages.sh chromium"
-    if reason:
-        here = Path(__file__).parent
-        for item in items:
-            if here in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason=reason))
+        pytest.fail("there is no built book: run `make book`")
+    if not Path(CHROMIUM).exists():
+        pytest.fail("Chromium is missing: run `tools/system_packages.sh chromium`")
 
 
 class Quiet(SimpleHTTPRequestHandler):
