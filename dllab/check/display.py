@@ -47,6 +47,11 @@ class Notice:
 
     __repr__ = __str__
 
+    @property
+    def points(self) -> int:
+        """No points: nothing was marked."""
+        return 0
+
     def _repr_html_(self) -> str:
         return _panel("failed", _inline(self.sentence))
 
