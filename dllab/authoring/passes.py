@@ -101,8 +101,8 @@ def report_points(notebook: NotebookNode, lab: LabSource) -> NotebookNode:
 
     def report(cell: NotebookNode) -> None:
         if has_tag(cell, "check"):
-            # Only a cell's last value is shown by itself, and that is the number now. One run of the
-            # checks gives both: a second one would draw other numbers.
+            # Only a cell's last value is shown by itself, and that is the number now. One run of
+            # the checks gives both: a second one would draw other numbers.
             cell.source = f"display(_result := {cell.source})\n_result.points"
 
     return _each_code_cell(notebook, report)
