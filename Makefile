@@ -8,7 +8,7 @@ PY      := $(BIN)/python
 PORT    ?= 8000
 INSTALLED := $(VENV)/.installed
 # The versions that a result depends on stand in constraints.txt and nowhere else.
-EXTRAS  := book,lab,author,test
+EXTRAS  := book,lab,author,grade,test
 
 # A learner's GPU is welcome in `make lab`; builds and tests must give the same numbers everywhere.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
