@@ -6,8 +6,10 @@
 - `Order`: all that is needed to grade one submission anywhere
 - `TestGrade`, `TaskGrade`, `Grade`: what came of it
 - `to_json(record)`, `grade_from_json(text)`: there and back
+- `order_to_json(order)`, `order_from_json(text)`: the same for orders, whose content is base64
 """
 
+import base64
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -24,6 +26,8 @@ __all__ = [
     "TaskGrade",
     "TestGrade",
     "grade_from_json",
+    "order_from_json",
+    "order_to_json",
     "to_json",
 ]
 
@@ -56,11 +60,13 @@ class Submission:
         student: who it is from, taken from the path and never from the content.
         name: the file's name, for people.
         digest: SHA-256 of the content, in hexadecimal.
-        content: the file's bytes; empty where there is a `problem`.
+        content: the file's bytes; empty where there is a `problem`, or a `path` instead.
         submitted_at: when it was handed in, ISO 8601 in UTC, or '' if that is not known.
         origin: where it was found, relative to the folder of submissions.
         repairs: what had to be mended to find it.
         problem: why nothing can be graded, one sentence, or ''.
+        path: the absolute path of a file with the same content on this machine, or '': a class
+            of thousands is not held in memory, a file is read when its turn comes.
     """
 
     student: str
@@ -71,6 +77,7 @@ class Submission:
     origin: str = ""
     repairs: tuple[Repair, ...] = ()
     problem: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,25 @@ def grade_from_json(text: str) -> Grade:
     entries["repairs"] = tuple(Repair(**repair) for repair in entries["repairs"])
     entries["problems"] = tuple(entries["problems"])
     return Grade(**entries)
+
+
+def order_to_json(order: Order) -> str:
+    """Return an order as JSON in one line."""
+    entries = asdict(order)
+    content = base64.b64encode(order.submission.content).decode("ascii")
+    entries["submission"]["content"] = content
+    return json.dumps(entries, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def order_from_json(text: str) -> Order:
+    """Return the order that `order_to_json` wrote."""
+    entries = json.loads(text)
+    found = entries["submission"]
+    found["content"] = base64.b64decode(found["content"], validate=True)
+    found["repairs"] = tuple(Repair(**repair) for repair in found["repairs"])
+    entries["submission"] = Submission(**found)
+    entries["limits"] = Limits(**entries["limits"])
+    return Order(**entries)
 
 
 def _task(entries: dict[str, Any]) -> TaskGrade:
