@@ -3,16 +3,20 @@
 `python -m dllab.check.laws labs/source/03_backpropagation [--seeds 20]` prints both.
 
 - `judge(lab, solution, untouched)`: a `Judgment` of one lab
+- `judge_folders(folders, seeds, jobs)`: judgments of several labs, side by side
 - `Judgment`: `.problems` (law, what is wrong), `.matrix` (rows of `Kill`), `.slow`
 - `kill_matrix(judgments)`: the table as Markdown
 """
 
 import argparse
 import io
+import multiprocessing
+import os
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +30,7 @@ from dllab.check.loading import LabFiles, read_lab_folder
 from dllab.check.registry import Replacement
 from dllab.check.runner import Attempt, TestRun, run_checks
 
-__all__ = ["LAWS", "Judgment", "Kill", "judge", "kill_matrix"]
+__all__ = ["LAWS", "Judgment", "Kill", "judge", "judge_folders", "kill_matrix"]
 
 LAWS = {
     "shape": "a lab has 4 to 7 tasks and 20 points, each test a name of its own and a docstring",
@@ -141,6 +145,29 @@ def judge(
         _slow(runs),
         time.monotonic() - start,
     )
+
+
+def judge_folders(
+    folders: Sequence[Path], seeds: Sequence[int] = range(20), jobs: int | None = None
+) -> list[Judgment]:
+    """Judge the labs in source folders, each in a process of its own.
+
+    Args:
+        folders: with `lab.md`, `checks.py` and the rest.
+        seeds: of the random numbers.
+        jobs: how many at once; as many as there are cores unless told.
+    """
+    # Not forked: the labs' answers may import TensorFlow, and this process may have done so.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs or os.cpu_count(), context, max_tasks_per_child=1) as pool:
+        return list(pool.map(partial(_judge_folder, seeds=seeds), folders))
+
+
+def _judge_folder(folder: Path, seeds: Sequence[int]) -> Judgment:
+    # Authoring stands above the checks, and nothing but this needs it here.
+    source = import_module("dllab.authoring").read_lab(folder)
+    lab = read_lab_folder(folder)
+    return judge(lab, source.solution_code(), source.student_code(), seeds)
 
 
 def kill_matrix(judgments: Iterable[Judgment]) -> str:
@@ -304,16 +331,9 @@ def _main() -> int:
     parser = argparse.ArgumentParser(description="Hold labs to the laws of their checks.")
     parser.add_argument("labs", nargs="+", type=Path, help="source folders")
     parser.add_argument("--seeds", type=int, default=20, help="how many; 20 unless told")
+    parser.add_argument("--jobs", type=int, help="labs at once; one for each core unless told")
     options = parser.parse_args()
-    # Authoring stands above the checks, and nothing but this command needs it here.
-    read_lab = import_module("dllab.authoring").read_lab
-    judgments = []
-    for folder in options.labs:
-        source = read_lab(folder)
-        lab = read_lab_folder(folder)
-        judgments.append(
-            judge(lab, source.solution_code(), source.student_code(), range(options.seeds))
-        )
+    judgments = judge_folders(options.labs, range(options.seeds), options.jobs)
     print(kill_matrix(judgments))
     for judgment in judgments:
         print(f"{judgment.lab}: {judgment.seconds:.1f} s for {options.seeds} seeds")

@@ -1,13 +1,10 @@
 """Every lab obeys the laws for twenty seeds; `build/kill_matrix.md` shows what caught what."""
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from dllab.authoring import read_lab
-from dllab.check.laws import LAWS, Judgment, judge, kill_matrix
+from dllab.check.laws import LAWS, Judgment, judge_folders, kill_matrix
 from dllab.check.loading import read_lab_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,33 +12,21 @@ LABS = sorted(path.parent for path in ROOT.glob("labs/source/*/checks.py"))
 SEEDS = range(20)
 
 
-@cache
-def judgment_of(folder: Path) -> Judgment:
-    source = read_lab(folder)
-    lab = read_lab_folder(folder)
-    return judge(lab, source.solution_code(), source.student_code(), SEEDS)
-
-
 @pytest.fixture(scope="module")
-def judgment() -> Callable[[Path], Judgment]:
-    """Return a function that judges a lab, once; at the end the kill matrix is written."""
-    judged = {}
-
-    def of(folder: Path) -> Judgment:
-        judged[folder] = judgment_of(folder)
-        return judged[folder]
-
-    yield of
+def judgments() -> dict[Path, Judgment]:
+    """Judge all labs side by side, once; write the kill matrix."""
+    judged = judge_folders(LABS, SEEDS)
     target = ROOT / "build" / "kill_matrix.md"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(kill_matrix(judged[folder] for folder in sorted(judged)), encoding="utf-8")
+    target.write_text(kill_matrix(judged), encoding="utf-8")
+    return dict(zip(LABS, judged, strict=True))
 
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
-def test_law(folder, law, judgment):
+def test_law(folder, law, judgments):
     """A lab's checks obey the law of this name; `dllab.check.laws.LAWS` spells it out."""
-    problems = judgment(folder).of(law)
+    problems = judgments[folder].of(law)
     assert not problems, "\n".join([LAWS[law], *problems])
 
 
