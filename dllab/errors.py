@@ -7,8 +7,11 @@ received and the next step.
 
 __all__ = [
     "AuthoringError",
+    "CourseFileError",
     "DLLabError",
     "DamagedDataError",
+    "GradebookError",
+    "GradebookLockedError",
     "NotebookError",
     "ParameterError",
     "ShapeError",
@@ -61,3 +64,15 @@ class AuthoringError(DLLabError):
 
 class TrainingDivergedError(DLLabError):
     """The loss became NaN or infinite during training."""
+
+
+class GradebookError(DLLabError):
+    """A file is not a gradebook that this version of `dllab` can read or write."""
+
+
+class GradebookLockedError(GradebookError):
+    """Another run of `dllab grade` writes into the same folder."""
+
+
+class CourseFileError(DLLabError, ValueError):
+    """`course.toml`, or a table of extensions or adjustments, says something wrong."""
