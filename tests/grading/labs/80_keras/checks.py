@@ -129,5 +129,7 @@ def test_the_seed_decides(student, rng):
     )
     same = [np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True)]
     expect.true(all(same), "Two runs with the same seed should give the same weights.")
-    different = [not np.array_equal(a, b) for a, b in zip(first.weights, other.weights, strict=True)]
+    different = [
+        not np.array_equal(a, b) for a, b in zip(first.weights, other.weights, strict=True)
+    ]
     expect.true(any(different), "Two different seeds gave the same weights.")
