@@ -7,18 +7,23 @@ received and the next step.
 
 __all__ = [
     "AuthoringError",
+    "ClusterError",
     "CourseFileError",
     "DLLabError",
     "DamagedDataError",
+    "FingerprintError",
     "GradebookError",
     "GradebookLockedError",
+    "GradingError",
     "NotebookError",
     "ParameterError",
+    "SandboxMissingError",
     "ShapeError",
     "TrainingDivergedError",
     "UnknownDatasetError",
     "UnknownLabError",
     "UnknownTaskError",
+    "WorkerError",
 ]
 
 
@@ -76,3 +81,23 @@ class GradebookLockedError(GradebookError):
 
 class CourseFileError(DLLabError, ValueError):
     """`course.toml`, or a table of extensions or adjustments, says something wrong."""
+
+
+class GradingError(DLLabError):
+    """A class cannot be graded as it was asked for; what has been graded is kept."""
+
+
+class ClusterError(GradingError):
+    """A Dask cluster cannot be reached, or it was lost on the way."""
+
+
+class FingerprintError(GradingError):
+    """Two machines, or two moments, have different versions of a lab or of `dllab`."""
+
+
+class WorkerError(GradingError):
+    """The processes that grade do not start."""
+
+
+class SandboxMissingError(GradingError):
+    """Students' code cannot be confined on this machine."""
