@@ -11,6 +11,7 @@ __all__ = [
     "CourseFileError",
     "DLLabError",
     "DamagedDataError",
+    "ExportError",
     "FingerprintError",
     "GradebookError",
     "GradebookLockedError",
@@ -101,3 +102,7 @@ class WorkerError(GradingError):
 
 class SandboxMissingError(GradingError):
     """Students' code cannot be confined on this machine."""
+
+
+class ExportError(DLLabError):
+    """Marks cannot be handed to another system: its file or course is not as expected."""
