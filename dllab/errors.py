@@ -6,6 +6,7 @@ received and the next step.
 """
 
 __all__ = [
+    "ArchiveError",
     "AuthoringError",
     "ClusterError",
     "CourseFileError",
@@ -16,6 +17,7 @@ __all__ = [
     "GradebookError",
     "GradebookLockedError",
     "GradingError",
+    "NoSubmissionsError",
     "NotebookError",
     "ParameterError",
     "SandboxMissingError",
@@ -24,6 +26,8 @@ __all__ = [
     "UnknownDatasetError",
     "UnknownLabError",
     "UnknownTaskError",
+    "UnreadableError",
+    "WireError",
     "WorkerError",
 ]
 
@@ -96,6 +100,10 @@ class FingerprintError(GradingError):
     """Two machines, or two moments, have different versions of a lab or of `dllab`."""
 
 
+class WireError(GradingError):
+    """A frame holds what no frame may hold, or a value is too large to be sent."""
+
+
 class WorkerError(GradingError):
     """The processes that grade do not start."""
 
@@ -106,3 +114,15 @@ class SandboxMissingError(GradingError):
 
 class ExportError(DLLabError):
     """Marks cannot be handed to another system: its file or course is not as expected."""
+
+
+class NoSubmissionsError(GradingError):
+    """A folder holds nothing that looks like a submission; the message says what was looked for."""
+
+
+class UnreadableError(GradingError):
+    """A student's file cannot be read; the message is one sentence for the student."""
+
+
+class ArchiveError(UnreadableError):
+    """A zip archive is broken, or holds what a submission must not hold."""
