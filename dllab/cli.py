@@ -59,6 +59,9 @@ def _fail(message: str) -> NoReturn:
 
 # The packages of each extra that commands import; the rest comes with dllab itself.
 _EXTRAS = {
+    "IPython": "grade",
+    "distributed": "grade",
+    "jinja2": "grade",
     "jupytext": "author",
     "nbclient": "author",
     "nbformat": "author",
@@ -130,6 +133,113 @@ def check(
     else:
         typer.echo(str(result))
     raise typer.Exit(0 if result.points == result.max_points else 1)
+
+
+@app.command(
+    epilog="""
+Examples:
+
+`dllab grade 03_backpropagation submissions/ --out grades/`
+
+`dllab grade 03_backpropagation submissions.zip --out grades/ --course course.toml --jobs 8`
+
+The same command again goes on after an interruption, and grades what is new or changed.
+
+Exit status: 0 every submission is graded, 3 some need a person, 2 nothing could be graded,
+130 interrupted.
+"""
+)
+def grade(
+    lab: Annotated[str, typer.Argument(help="A lab's name, or the path of its source folder.")],
+    submissions: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder or zip file: a file or folder for each student, or what Canvas, Moodle "
+            "or nbgrader hands out."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder for gradebook, report and feedback.")],
+    jobs: Annotated[
+        int | None, typer.Option(help="Submissions graded at once; one for each core unless told.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for one submission.  [default: 180]")
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(help="MB for one submission, beyond its libraries.  [default: 2048]"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Of the checks' random numbers. Unless told, that of the last run into the same "
+            "folder, or a fresh one, which only the gradebook holds."
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Grade this student only; repeat it for more. `*` stands for any text."),
+    ] = None,
+    regrade: Annotated[
+        bool,
+        typer.Option(
+            "--regrade",
+            help="Grade again what has a grade, with a fresh seed unless --seed or --only is "
+            "given. Every attempt is kept.",
+        ),
+    ] = False,
+    dask: Annotated[
+        str, typer.Option(help="Grade on the cluster of this scheduler: `tcp://host:8786`.")
+    ] = "",
+    course: Annotated[
+        Path | None, typer.Option(help="A `course.toml` with deadlines and penalties.")
+    ] = None,
+    extensions: Annotated[
+        Path | None, typer.Option(help="A CSV file: student, lab, until, reason.")
+    ] = None,
+    adjustments: Annotated[
+        Path | None, typer.Option(help="A CSV file: student, lab, change or set, reason, by.")
+    ] = None,
+    cold: Annotated[
+        bool,
+        typer.Option("--cold", help="Start Python anew for each submission: slower, same grades."),
+    ] = False,
+    unsafe_no_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-no-sandbox",
+            help="Run students' code with all that you may do on this machine. The report says so.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Grade a class: run each notebook in a sandbox, check it, write gradebook and feedback."""
+    from dllab.grading import console
+    from dllab.grading.grade_class import grade_class
+
+    result = grade_class(
+        lab,
+        submissions,
+        out,
+        jobs=jobs,
+        time_limit=time_limit,
+        memory=memory,
+        seed=seed,
+        only=only or (),
+        regrade=regrade,
+        dask=dask,
+        course=course,
+        extensions=extensions,
+        adjustments=adjustments,
+        sandboxed=not unsafe_no_sandbox,
+        warm=not cold,
+        progress=console.watcher(),
+    )
+    if as_json:
+        _print_json(console.to_dict(result))
+    else:
+        typer.echo(console.summary(result))
+    raise typer.Exit(result.status)
 
 
 @data.command("list", epilog="Example: `dllab data list`")
