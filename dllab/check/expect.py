@@ -2,6 +2,8 @@
 
 - `array(value, shape)`, `number`, `integer`, `text`, `mapping`: the right kind of value, returned
   in a form that the check can compute with
+- `model(value, input_shape, output_shape)`: a Keras model, rebuilt by code that is not the
+  learner's
 - `close(actual, desired, message)`: equal up to rounding
 - `true(condition, message)`: anything else
 - `raises(kind_name, call)`: the learner's code refuses a wrong input
@@ -14,6 +16,7 @@ import numpy as np
 from numpy import all as np_all
 from numpy import asarray, isfinite, isnan
 
+from dllab.check.models import Model, ModelError, evaluator, read_model
 from dllab.check.proxy import Handle, origin
 from dllab.check.sentences import StudentError, describe
 
@@ -23,6 +26,7 @@ __all__ = [
     "close",
     "integer",
     "mapping",
+    "model",
     "number",
     "raises",
     "text",
@@ -69,10 +73,8 @@ the function end with `return`?
     if found.dtype.kind in "US":
         raise UnexpectedError(f"{name} should hold numbers, and it holds text: convert it first.")
     if shape is not None and not _fits(found.shape, tuple(shape)):
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape)
-        wanted += ",)" if len(shape) == 1 else ")"
         raise UnexpectedError(
-            f"{name} has shape {found.shape}, and it should have shape {wanted}: "
+            f"{name} has shape {found.shape}, and it should have shape {_shape_text(shape)}: "
             "print the shape after each step to see where they part."
         )
     _check_dtype(name, found, dtype)
@@ -173,6 +175,60 @@ def mapping(value: Any, keys: Iterable[Any]) -> dict[Any, Any]:
     return value
 
 
+def model(
+    value: Any,
+    input_shape: Sequence[int] | None = None,
+    output_shape: Sequence[int | None] | None = None,
+) -> Model:
+    """Return a Keras model of the learner's, rebuilt from its layers and weights.
+
+    The learner's process tells the model as plain data, once. The data are checked against a list
+    of Keras's own layers and settings, and the model that is made of them runs where none of the
+    learner's code does: an overridden `predict`, a patched `keras.Model.__call__` or an object
+    that only looks like a model changes nothing. The result has `.layers` (each with `.kind`,
+    `.config`, `.weights`, `.parameters`, `.output_shape`), `.parameters`, `.trainable_parameters`,
+    `.weights`, `.output_shape` and `.predict(x)`, which gives an array.
+
+    Sequential and functional models of layers from `dllab.check.layer_kinds` can be rebuilt, with
+    models inside them; subclassed models, custom layers, Lambda layers and functions as
+    activations cannot, and their learner reads a sentence that says so. Where a task needs those,
+    call the model by name instead: `expect.array(student.build().predict(x), shape=…)`. Such a
+    check asks the learner's code, and so the answer may come from anything that this code knows
+    or does: use inputs that the check draws anew, and more than one of them.
+
+    Args:
+        value: what the learner's code returned.
+        input_shape: of one example; a model that has not been built is built for it.
+        output_shape: of one example; None at a place allows any length there.
+
+    Raises:
+        UnexpectedError: it is no model that can be rebuilt, or its shapes are others.
+    """
+    name = _subject(value)
+    if not isinstance(value, Handle):
+        _refuse(name, "a Keras model", value)
+    try:
+        spec = read_model(value._apply("model", value), input_shape)
+    except ModelError as error:
+        raise UnexpectedError(f"{name} {error}.") from None
+    answer = evaluator().evaluate(spec)
+    if answer.problem:
+        raise UnexpectedError(f"{name} {answer.problem}.")
+    rebuilt = Model(spec, answer, name)
+    wanted = None if input_shape is None else (tuple(input_shape),)
+    if wanted is not None and not all(map(_fits_open, rebuilt.input_shapes, wanted)):
+        raise UnexpectedError(
+            f"{name} takes examples of shape {rebuilt.input_shapes[0]}, and it should take "
+            f"{wanted[0]}: look at the shape in `keras.Input`."
+        )
+    if output_shape is not None and not _fits(rebuilt.output_shape, tuple(output_shape)):
+        raise UnexpectedError(
+            f"{name} gives outputs of shape {rebuilt.output_shape} for each example, and it "
+            f"should give {_shape_text(output_shape)}: look at the last layer."
+        )
+    return rebuilt
+
+
 def close(
     actual: Any, desired: Any, message: str = "", *, rtol: float = 1e-6, atol: float = 1e-8
 ) -> None:
@@ -244,7 +300,19 @@ def _subject(value: Any) -> str:
     return origin(value) or "The value"
 
 
-def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+def _shape_text(shape: Sequence[int | None]) -> str:
+    inner = ", ".join("any" if n is None else str(n) for n in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def _fits_open(found: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    """Tell whether a model that leaves some lengths open takes examples of this shape."""
+    return len(found) == len(wanted) and all(
+        have in (None, want) for have, want in zip(found, wanted, strict=True)
+    )
+
+
+def _fits(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(found) == len(wanted) and all(
         want is None or have == want for have, want in zip(found, wanted, strict=True)
     )

@@ -15,9 +15,9 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -26,7 +26,7 @@ from typing import Any
 
 from dllab.check.backend import LocalBackend
 from dllab.check.diagnosis import diagnose
-from dllab.check.loading import LabFiles, read_lab_folder
+from dllab.check.loading import FURTHER_LABS, LabFiles, read_lab_folder
 from dllab.check.registry import Replacement
 from dllab.check.runner import Attempt, TestRun, run_checks
 
@@ -109,7 +109,8 @@ def judge(
         Exception: the solution or the untouched notebook cannot be run.
     """
     start = time.monotonic()
-    solved, stubs = _run(solution, "solution"), _run(untouched, "student")
+    with _findable(lab.folder):
+        solved, stubs = _run(solution, "solution"), _run(untouched, "student")
     findings = _Findings()
     answers = [*lab.mutants, *lab.variants]
     attempts = [
@@ -191,6 +192,19 @@ def kill_matrix(judgments: Iterable[Judgment]) -> str:
                 f"| {caught or 'nothing'} | {right} |"
             )
     return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def _findable(folder: Path) -> Iterator[None]:
+    """Let `dllab.lab(name)` find a lab that is not among those of the course."""
+    before = os.environ.get(FURTHER_LABS)
+    os.environ[FURTHER_LABS] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[FURTHER_LABS]
+        if before is not None:
+            os.environ[FURTHER_LABS] = before
 
 
 def _run(source: str, name: str) -> dict[str, Any]:

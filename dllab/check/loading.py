@@ -2,6 +2,7 @@
 
 - `lab_names()`: all labs, in order
 - `find_lab(name)`, `read_lab_folder(folder)`: a `LabFiles`
+- `FURTHER_LABS`: environment variable with the folders of labs that are elsewhere
 - `LabFiles`, `TaskFiles`: what belongs to a lab, and to one of its tasks
 - `Misconception`: a wrong idea, what is true instead, and where the book explains it
 """
@@ -21,6 +22,7 @@ from dllab.check.registry import Replacement, mutants_of, variants_of
 from dllab.errors import UnknownLabError, UnknownTaskError
 
 __all__ = [
+    "FURTHER_LABS",
     "LabFiles",
     "Misconception",
     "TaskFiles",
@@ -28,6 +30,8 @@ __all__ = [
     "lab_names",
     "read_lab_folder",
 ]
+
+FURTHER_LABS = "DLLAB_LABS"
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -126,9 +130,12 @@ def find_lab(name: str) -> LabFiles:
         UnknownLabError: there is no such lab; the message names those that exist.
     """
     names = lab_names()
-    if name not in names:
-        raise UnknownLabError(_unknown("lab", name, names, "this version of dllab"))
-    return read_lab_folder(_root() / name)
+    if name in names:
+        return read_lab_folder(_root() / name)
+    for folder in filter(None, os.environ.get(FURTHER_LABS, "").split(os.pathsep)):
+        if isinstance(name, str) and name == Path(folder).name:
+            return read_lab_folder(folder)
+    raise UnknownLabError(_unknown("lab", name, names, "this version of dllab"))
 
 
 def read_lab_folder(folder: str | os.PathLike[str]) -> LabFiles:

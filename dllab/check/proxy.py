@@ -7,6 +7,7 @@
 - `Session`: performs the operations of one test and keeps a record that diagnosis replays
 - `Step`: one entry of that record
 - `origin(value)`: which call of the running test gave this value
+- `handle(ref)`: an object that the learner's code passes to a function of the running test
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ import numpy as np
 from dllab.check.protocol import Backend, Fault, Operation, Outcome, Ref, convert
 from dllab.check.sentences import StudentError, about, code
 
-__all__ = ["Handle", "Session", "Step", "Student", "origin", "unwrap"]
+__all__ = ["Handle", "Session", "Step", "Student", "handle", "origin", "unwrap"]
 
 
 _NAMED_BY_LABEL = ("function", "method", "builtin_function_or_method", "type", "module", "ufunc")
@@ -194,11 +195,11 @@ class Handle:
     def __iter__(self) -> Iterator[Any]:
         return iter(self._apply("list", self))
 
-    def __contains__(self, item: Any) -> bool:
-        return self._apply("contains", self, item)
-
     def __bool__(self) -> bool:
-        return True
+        raise self._no_value("True or False")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._no_value("an array of numbers")
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both are the same object of the learner's."""
@@ -217,6 +218,19 @@ class Handle:
     def __neg__(self) -> Any:
         return self._apply("neg", self)
 
+    def _compare(self) -> bool:
+        raise self._no_value("a number or text")
+
+    def _no_value(self, wanted: str) -> StudentError:
+        """Return the error for a check that needs a plain value, which only the learner has."""
+        message = f"it should be {wanted}, and it is a {self._ref.type_name}"
+        label = code(self._name)
+        return StudentError(
+            f"The check needs {wanted} from {label}, and got a {self._ref.type_name}: return plain "
+            "numbers, text or arrays.",
+            Fault("unusable", message=message),
+        )
+
     def _apply(self, name: str, *args: Any) -> Any:
         return self._session.perform(self._name, "apply", None, name, args)
 
@@ -225,8 +239,9 @@ def _add_operators() -> None:
     for name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
         setattr(Handle, f"__{name}__", lambda self, other, n=name: self._apply(n, self, other))
         setattr(Handle, f"__r{name}__", lambda self, other, n=name: self._apply(n, other, self))
-    for name in ("lt", "le", "gt", "ge"):
-        setattr(Handle, f"__{name}__", lambda self, other, n=name: self._apply(n, self, other))
+    # What an object says about its order is no fact that a check may go by.
+    for name in ("lt", "le", "gt", "ge", "contains"):
+        setattr(Handle, f"__{name}__", lambda self, _other: self._compare())
 
 
 _add_operators()
@@ -238,6 +253,12 @@ def origin(value: Any) -> str:
     """Return which call of the running test gave this very value, as code, or ''."""
     session = _current.get()
     return session.origin(value) if session is not None else ""
+
+
+def handle(ref: Ref) -> Any:
+    """Return a handle on an object of the learner's, in the running test."""
+    session = _current.get()
+    return ref if session is None else Handle(session, ref, ref.type_name)
 
 
 @contextmanager

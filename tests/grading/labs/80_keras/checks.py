@@ -112,7 +112,7 @@ def points(rng, n):
 @task("train_network", points=3)
 def test_it_classifies_new_points(student, rng):
     """The returned weights classify points that the network has never seen."""
-    x, y = points(rng, 256)
+    x, y = points(rng, 512)
     new, wanted = points(rng, 200)
     model = expect.model(student.train_network(x, y, 1), input_shape=(2,), output_shape=(2,))
     accuracy = float(np.mean(model.predict(new).argmax(axis=1) == wanted))

@@ -67,7 +67,7 @@ def with_tanh(x, y, seed):
     hidden = keras.layers.Dense(24, activation="tanh")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(hidden))
     model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=64, epochs=40, verbose=0)
+    model.fit(x, y, batch_size=16, epochs=10, verbose=0)
     return model
 
 
@@ -80,5 +80,5 @@ def with_logits(x, y, seed):
     logits = keras.Sequential(layers)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     logits.compile(keras.optimizers.Adam(0.05), loss)
-    logits.fit(x, y, batch_size=64, epochs=30, verbose=0)
+    logits.fit(x, y, batch_size=16, epochs=8, verbose=0)
     return keras.Sequential([keras.Input((2,)), logits, keras.layers.Softmax()])
