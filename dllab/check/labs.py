@@ -2,8 +2,10 @@
 
 - `lab(name)`: open a lab, bound to the notebook that calls it
 - `Lab`: `.check("task")`, `.progress()`, `.points("task")`, `.tasks`
+- `QuietLab`: stands for a lab where a grader runs the notebook
 """
 
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -16,10 +18,10 @@ from dllab.check.registry import Replacement
 from dllab.check.runner import Attempt, TestRun, fresh_seed, run_checks
 from dllab.errors import DLLabError
 
-__all__ = ["Lab", "check_task", "lab"]
+__all__ = ["Lab", "QuietLab", "check_task", "lab"]
 
 
-def lab(name: str) -> "Lab":
+def lab(name: str) -> "Lab | QuietLab":
     """Open a lab for the notebook or program that calls this.
 
     Args:
@@ -28,6 +30,8 @@ def lab(name: str) -> "Lab":
     Raises:
         UnknownLabError: there is no such lab; the message names those that exist.
     """
+    if os.environ.get("DLLAB_SANDBOX"):  # the labs' files are not there
+        return QuietLab(name)
     return Lab(find_lab(name), sys._getframe(1).f_globals)
 
 
@@ -77,6 +81,30 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab {self.name}: {', '.join(self.tasks)}"
+
+
+class QuietLab:
+    """Stands for a lab where a grader runs the notebook: it marks nothing, and says so."""
+
+    tasks: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def check(self, task: str = "", *, seed: int | None = None) -> Notice:
+        """Say that the checks run elsewhere."""
+        return Notice("The grader runs the checks itself: nothing was marked here.")
+
+    def points(self, task: str = "") -> int:
+        """Return 0."""
+        return 0
+
+    def progress(self) -> Notice:
+        """Say that the checks run elsewhere."""
+        return self.check()
+
+    def __repr__(self) -> str:
+        return f"Lab {self.name}, while it is graded"
 
 
 def check_task(

@@ -52,7 +52,7 @@ class Operation:
     Args:
         kind: `get` or `set` the attribute `name` of `target`; `call` the `target` with the
             arguments; `apply` the operator `name` (a function of Python's `operator` module,
-            `len` or `list`) to the arguments.
+            `len`, `list`, or `model`: tell a Keras model as plain data) to the arguments.
         target: None stands for the learner's notebook itself.
         name: of the attribute or operator.
         args: positional arguments, plain values and refs.
@@ -71,15 +71,15 @@ class Fault:
     """What went wrong inside the learner's code.
 
     Args:
-        kind: `missing` name, `unfinished` stub, `timeout`, `raised` an exception, or
-            `unusable` result.
+        kind: `missing` name, `unfinished` stub, `timeout`, `raised` an exception, `unusable`
+            result, or `ended` the whole process.
         types: the exception's class name and those of its bases, nearest first.
         message: the exception's own text.
         line: the learner's source line, if it is known.
         hint: what to do next, if more is known than the exception says.
     """
 
-    kind: Literal["missing", "unfinished", "timeout", "raised", "unusable"]
+    kind: Literal["missing", "unfinished", "timeout", "raised", "unusable", "ended"]
     types: tuple[str, ...] = ()
     message: str = ""
     line: str = ""

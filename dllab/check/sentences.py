@@ -62,6 +62,8 @@ def about(label: str, fault: Fault, seconds: float = 0.0) -> str:
             f"{name} did not finish within {seconds:g} s: look for a loop that never ends, "
             "or replace a loop over numbers by array operations."
         )
+    if fault.kind == "ended":
+        return f"{name} ended Python itself ({fault.message}): {fault.hint}."
     if fault.kind == "unusable":
         return f"The check cannot read what {name} returned: {fault.message}."
     return _about_exception(name, fault)
