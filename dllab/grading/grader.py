@@ -1,6 +1,7 @@
 """Grade one submission: the learner's code over there, checks and marks here.
 
 - `grade(order)`: a `Grade`, whatever the submission holds
+- `ungraded(order, status, reason)`: the record of one that could not be graded
 - `feedback_sentence(run)`: what a student may read about a check that failed
 """
 
@@ -39,7 +40,7 @@ from dllab.grading.records import (
 from dllab.grading.session import CodeCell, OutOfTimeError, Session
 from dllab.grading.wire import clean
 
-__all__ = ["feedback_sentence", "grade"]
+__all__ = ["feedback_sentence", "grade", "ungraded"]
 
 _SENTENCE = 600  # characters that a student reads about one check
 _DIAGNOSES = 60.0  # seconds for all diagnoses of one submission
@@ -82,6 +83,15 @@ def grade(order: Order, template: Any = None) -> Grade:
     except BaseException as error:
         reason = f"{type(error).__name__}: {_presentable(str(error))}"
         return job.grade("failed", f"The grader could not do its work ({reason}).")
+
+
+def ungraded(order: Order, status: Status, reason: str) -> Grade:
+    """Return the record of a submission that somebody else failed to have graded."""
+    job = _Job(order, time.monotonic())
+    with suppress(Exception):
+        job.files = _lab(order.lab)
+        job.tests = _tests(job.files.checks)
+    return job.grade(status, reason)
 
 
 class _Job:

@@ -280,7 +280,7 @@ def _failed(order: Order, reasons: list[str]) -> Grade:
     from dllab.grading.grader import ungraded
 
     reason = "; then ".join(dict.fromkeys(reasons))
-    sentence = f"The grader failed {len(reasons)} times: {reason}."
+    sentence = f"The grader failed {len(reasons)} times: {reason.rstrip('.')}."
     return ungraded(order, "failed", sentence)
 
 
@@ -399,6 +399,8 @@ class Pool:
                 self._false_starts = 0
                 return self._collect(worker, job)
             grade = _grade_of(answer, job.order)
+            if grade.status == "failed":
+                raise ValueError(grade.reason)
         except (EOFError, TimeoutError, ValueError) as error:
             return self._try_again(worker, job, error)
         del self._busy[worker]

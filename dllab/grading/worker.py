@@ -29,6 +29,7 @@ from typing import IO, Any
 
 from dllab.errors import DLLabError, FingerprintError, SandboxMissingError
 from dllab.grading.records import Grade, Order, order_from_json, to_json
+from dllab.grading.sandbox import Template, level
 
 __all__ = ["Grader", "main", "own_memory"]
 
@@ -48,8 +49,6 @@ def main() -> None:
     with ExitStack() as opened:
         arguments = {}
         if options.template:
-            from dllab.grading.sandbox import Template
-
             arguments["template"] = opened.enter_context(Template.attach(options.template))
         _write(answers, {"ready": True})
         for line in sys.stdin.buffer:
@@ -81,6 +80,7 @@ def _answer(line: bytes, grader: Grader, arguments: dict[str, Any]) -> dict[str,
     try:
         order = _filled(order_from_json(line.decode()))
         _compare_fingerprints(order)
+        level(order.sandboxed)
         grade = grader(order, **arguments)
         return {"grade": json.loads(to_json(grade))}
     except MemoryError:
