@@ -145,7 +145,8 @@ def binds(node: ast.stmt) -> set[str]:
         return {alias.asname or alias.name for alias in node.names}
     names: set[str] = set()
     for child in _expressions(node):
-        names |= {part.id for part in _walk(child) if _is_target(part)}
+        parts = (part for part in _walk(child) if isinstance(part, ast.Name))
+        names |= {part.id for part in parts if isinstance(part.ctx, ast.Store)}
     return names
 
 
@@ -179,10 +180,6 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
         yield part
         if not isinstance(part, scopes):
             waiting += ast.iter_child_nodes(part)
-
-
-def _is_target(part: ast.AST) -> bool:
-    return isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 - `mend(raw, released)`: the cells to run, and what was mended
 - `STEPS`: the steps in their order, each a pure function of its own
+- `written(cells, released)`: the answers that the cells hold
 
 A step is a function of the cells and of what the lab hands out. It recognizes cells by what they
 hold, never by metadata, and parses code without running it. A cell's lines keep their numbers.
@@ -29,7 +30,7 @@ from dllab.grading.records import Repair
 from dllab.grading.released import Released, ReleasedCell, tidy
 from dllab.grading.steps import repaired
 
-__all__ = ["STEPS", "mend"]
+__all__ = ["STEPS", "mend", "written"]
 
 Cells = list[RawCell]
 Mended = tuple[Cells, list[Repair]]
@@ -82,7 +83,8 @@ def straighten_typography(cells: Cells, released: Released) -> Mended:
     def straighten(cell: RawCell) -> tuple[str, list[Repair]]:
         if parse(cell.source) is not None or len(cell.source) > LONGEST:
             return cell.source, []
-        source, what = cell.source, []
+        source = cell.source
+        what: list[str] = []
         for name, change in _TYPOGRAPHY:
             changed = change(source)
             if changed != source:
@@ -134,13 +136,13 @@ def keep_what_parses(cells: Cells, released: Released) -> Mended:
 
 def revive_retyped(cells: Cells, released: Released) -> Mended:
     """Run a text cell that holds an answer which no code cell holds."""
-    written = _written(cells, released)
+    done = written(cells, released)
     mended, repairs = [], []
     for cell in cells:
-        found = None if cell.kind == "code" else _code_in_text(cell.source, released, written)
+        found = None if cell.kind == "code" else _code_in_text(cell.source, released, done)
         if found:
             source, names = found
-            written |= names
+            done |= names
             cell = RawCell("code", source)
             repairs.append(repaired("retyped-cell", name="`, `".join(sorted(names))))
         mended.append(cell)
@@ -149,20 +151,20 @@ def revive_retyped(cells: Cells, released: Released) -> Mended:
 
 def forget_untouched_copies(cells: Cells, released: Released) -> Mended:
     """Leave out a stub that comes after the work it would replace."""
-    written: set[str] = set()
+    done: set[str] = set()
 
     def forget(cell: RawCell) -> tuple[str, list[Repair]]:
-        stale = []
+        stale: list[ast.stmt] = []
         tree = parse(cell.source)
         for node in tree.body if tree else []:
             names = bound(ast.Module([node], [])) & released.asked
             stub = _is_released_stub(node, released)
-            stale += [node] if stub and names <= written else []
-            written.update(() if stub else names)
+            stale += [node] if stub and names <= done else []
+            done.update(() if stub else names)
         if not stale:
             return cell.source, []
-        names = ", ".join(node.name for node in stale)  # type: ignore[attr-defined]
-        return _without(cell.source, stale), [repaired("untouched-copy", cell.number, name=names)]
+        shown = "`, `".join(sorted(definitions(ast.Module(stale, []))))
+        return _without(cell.source, stale), [repaired("untouched-copy", cell.number, name=shown)]
 
     return _each(cells, forget)
 
@@ -209,7 +211,8 @@ def keep_overwritten(cells: Cells, released: Released) -> Mended:
 def restore_given(cells: Cells, released: Released) -> Mended:
     """Put back code of the lab that is missing, at its place."""
     present = _bound_by(_code(cells))
-    mended, names = list(cells), set()
+    mended = list(cells)
+    names: set[str] = set()
     for index, given in enumerate(released.cells):
         if given.kind == "given" and not given.names <= present:
             place = _place(mended, given, released.cells[:index])
@@ -308,7 +311,7 @@ def _without(source: str, nodes: Sequence[ast.stmt]) -> str:
     return text if parse(text) is not None else source
 
 
-def _written(cells: Cells, released: Released) -> set[str]:
+def written(cells: Cells, released: Released) -> set[str]:
     """Return the asked names for which some code cell holds more than the stub."""
     names: set[str] = set()
     for cell in _code(cells):
@@ -515,15 +518,15 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE 
 
 
 def _code_in_text(
-    text: str, released: Released, written: set[str]
+    text: str, released: Released, done: set[str]
 ) -> tuple[str, frozenset[str]] | None:
     """Return code of a text cell and the unwritten answers in it, or None."""
-    if not any(name in text for name in released.asked - written) or len(text) > LONGEST:
+    if not any(name in text for name in released.asked - done) or len(text) > LONGEST:
         return None
     fenced = "\n\n".join(block for _, block in _FENCE.findall(text))
     for source in filter(None, (text, fenced)):
         cell = RawCell("code", source)
-        names = frozenset(_written([cell], released) - written)
+        names = frozenset(written([cell], released) - done)
         if names:
             return source, names
     return None
@@ -621,13 +624,16 @@ def _shadowed(cells: Cells) -> dict[str, int | None]:
 
 
 def _own_names(tree: ast.Module) -> set[str]:
-    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports: list[ast.stmt] = [
+        node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     names = {name for name in bound(tree) if callable(getattr(builtins, name, None))}
     return names - bound(ast.Module(imports, []))
 
 
 def _calls_and_reads(node: ast.stmt) -> tuple[set[str], set[str]]:
-    called, others = set(), set()
+    called: set[str] = set()
+    others: set[str] = set()
     functions = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):

@@ -24,7 +24,6 @@ SENTENCES: dict[str, str] = {
     "damaged-cells": "{count} entries of the notebook are not cells and were ignored.",
     "lines": "The line ends of some cells were lost; they were put back.",
     # mending the cells
-    "oversized-cell": "The cell holds more code than can be run and was left out.",
     "conflict-markers": "The cell holds merge conflict markers; {side} of the two versions ran.",
     "typography": "The cell could not be read as Python until {what} became plain characters.",
     "install": "A line that installs or downloads was left out: everything needed is installed.",
