@@ -290,7 +290,7 @@ def _parse_moment(value: Any, zone: tzinfo) -> datetime:
         if isinstance(value, datetime):
             return instant(value, zone)
         if isinstance(value, date):
-            return instant(datetime.combine(value + timedelta(days=1), time()), zone)
+            return instant(datetime.combine(value, time.max), zone)
     except OverflowError:
         pass
     raise ValueError('a date or a date and time, such as "2026-11-02 23:59"')

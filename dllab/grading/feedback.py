@@ -36,11 +36,11 @@ _VERDICTS = {
     "not run": ("○", "Not run", "open"),
 }
 _STEPS = {
-    "extension": "Extension.",
-    "late": "Late.",
-    "adjustment": "Adjustment.",
-    "limit": "Limit.",
-    "rounding": "Rounding.",
+    "extension": "Extension:",
+    "late": "Late:",
+    "adjustment": "Adjustment:",
+    "limit": "Limit:",
+    "rounding": "Rounding:",
 }
 _ADVICE = {
     "graded": (),
@@ -200,7 +200,7 @@ def safe_name(student: str) -> str:
     A name that had to be changed gets a part of its hash, so that no two become one.
 
     >>> safe_name("ada"), safe_name("../Zoë O'Neil")
-    ('ada', 'Zoë_O_Neil-2a14e6f0')
+    ('ada', 'Zoë_O_Neil-99db2d4f')
     """
     plain = unicodedata.normalize("NFC", student)
     name = re.sub(r"[^\w.-]+", "_", plain, flags=re.UNICODE).strip("._-")[:60]

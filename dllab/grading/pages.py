@@ -4,6 +4,7 @@
 - `one_line(text, limit)`, `lines(text, limit)`: control characters shown, length capped
 - `set_code(text)`: a line as HTML, with what stands between backticks as code
 - `web_link(address)`: the address if it is one of the web, else ''
+- `chapter(section)`: the chapter and section of a reference into the book, for people
 - `number(value)`: points as people write them
 """
 
@@ -18,7 +19,7 @@ from markupsafe import Markup, escape
 
 from dllab.grading.spreadsheet import written
 
-__all__ = ["lines", "number", "one_line", "render", "set_code", "web_link"]
+__all__ = ["chapter", "lines", "number", "one_line", "render", "set_code", "web_link"]
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -78,6 +79,18 @@ def web_link(address: Any) -> str:
     return text if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
+def chapter(section: Any) -> str:
+    """Return what a reference into the book points at, in words.
+
+    >>> chapter("foundations/backpropagation#bp-fan-out"), chapter("start/setup")
+    ('Backpropagation, fan out', 'Setup')
+    """
+    page, _, label = str(section).partition("#")
+    name = page.rpartition("/")[2].replace("_", " ")
+    _, _, words = label.partition("-")  # labels begin with a chapter's short name
+    return one_line(", ".join(filter(None, (name.capitalize(), words.replace("-", " ")))), 120)
+
+
 def number(value: float | None) -> str:
     """Return points as people write them, with a true minus sign.
 
@@ -133,6 +146,7 @@ def _environment() -> Environment:
         "code": set_code,
         "web_link": web_link,
         "number": number,
+        "chapter": chapter,
     }
     style = resources.files("dllab.grading").joinpath("page.css").read_text(encoding="utf-8")
     environment.globals |= {"style": Markup(style), "policy": POLICY}

@@ -13,7 +13,7 @@ import io
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from dllab.grading.feedback import safe_name
 from dllab.grading.files import write_atomically
 from dllab.grading.gradebook import Change, Entry, FinalMark, Gradebook, Run
 from dllab.grading.measures import discrimination, histogram, share
-from dllab.grading.pages import number, one_line, render
+from dllab.grading.pages import one_line, render
 from dllab.grading.policy import Settlement, apply
 from dllab.grading.records import NEEDS_PERSON, MisconceptionNote, Repair, TestGrade
 from dllab.grading.spreadsheet import defuse, written
@@ -266,20 +266,15 @@ def _misconceptions(entries: Sequence[Entry]) -> list[tuple[MisconceptionNote, i
 
 
 def _changes(changes: Sequence[Change], course: Course) -> dict[str, Any]:
-    """Return what changed marks that were there, or made them other than the points earned."""
-    telling = [change for change in changes if change.reason != "first mark"]
-    shown = [
-        {
-            "student": change.student,
-            "old": number(change.old),
-            "new": number(change.new),
-            "reason": change.reason,
-            "who": change.who,
-            "time": _local(change.time, course),
-        }
-        for change in reversed(telling[-_CHANGES:])
+    """Return changes of marks, the newest first, apart from how first marks were made."""
+    told = [
+        replace(change, time=_local(change.time, course))
+        for change in reversed(changes)
+        if change.reason != "first mark"
     ]
-    return {"shown": shown, "more": max(0, len(telling) - _CHANGES)}
+    later = [change for change in told if change.old is not None]
+    first = [change for change in told if change.old is None]
+    return {"later": later[:_CHANGES], "more": max(0, len(later) - _CHANGES), "first": first}
 
 
 def _facts(run: Run, course: Course) -> list[tuple[str, str]]:
