@@ -19,18 +19,29 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dllab.errors import FingerprintError, SandboxMissingError, WorkerError
+from dllab.errors import FingerprintError, GradingError, SandboxMissingError, WorkerError
 from dllab.grading.records import Grade, Order, grade_from_json, order_to_json
 
-__all__ = ["Pool", "WorkerProcess", "WorkerSettings", "settle", "worker_environment"]
+__all__ = [
+    "TRIES",
+    "Pool",
+    "WorkerProcess",
+    "WorkerSettings",
+    "failed",
+    "grade_of",
+    "reason_for",
+    "refusal",
+    "settle",
+    "worker_environment",
+]
 
-_TRIES = 2
+TRIES = 2  # of a submission whose worker comes up with nothing
 _LONGEST_ANSWER = 16 * 2**20
 _LOOK_AROUND = 0.2  # seconds between two looks at the clock
 _STARTS = 3
@@ -253,7 +264,12 @@ _STOPS_THE_CLASS = {
 }
 
 
-def _grade_of(answer: dict[str, Any], order: Order) -> Grade:
+def refusal(kind: str, message: str) -> GradingError:
+    """Return the error for a machine that can grade no submission at all."""
+    return _STOPS_THE_CLASS.get(kind, GradingError)(message)
+
+
+def grade_of(answer: Mapping[str, Any], order: Order) -> Grade:
     """Return the grade in an answer.
 
     Raises:
@@ -262,7 +278,7 @@ def _grade_of(answer: dict[str, Any], order: Order) -> Grade:
     """
     kind = str(answer.get("kind", ""))
     if kind in _STOPS_THE_CLASS:
-        raise _STOPS_THE_CLASS[kind](str(answer.get("error")))
+        raise refusal(kind, str(answer.get("error")))
     if "grade" not in answer:
         raise ValueError(str(answer.get("error") or "the process that graded it told nothing"))
     try:
@@ -272,10 +288,12 @@ def _grade_of(answer: dict[str, Any], order: Order) -> Grade:
     expected = (order.submission.student, order.submission.digest, order.seed)
     if (grade.student, grade.digest, grade.seed) != expected:
         raise ValueError("the process that graded it answered for another submission")
+    if grade.status == "failed":
+        raise ValueError(grade.reason.rstrip("."))
     return grade
 
 
-def _failed(order: Order, reasons: list[str]) -> Grade:
+def failed(order: Order, reasons: list[str]) -> Grade:
     """Return the record of a submission that the grader could not grade."""
     from dllab.grading.grader import ungraded
 
@@ -398,9 +416,7 @@ class Pool:
             if "ready" in answer:
                 self._false_starts = 0
                 return self._collect(worker, job)
-            grade = _grade_of(answer, job.order)
-            if grade.status == "failed":
-                raise ValueError(grade.reason)
+            grade = grade_of(answer, job.order)
         except (EOFError, TimeoutError, ValueError) as error:
             return self._try_again(worker, job, error)
         del self._busy[worker]
@@ -409,7 +425,7 @@ class Pool:
 
     def _try_again(self, worker: WorkerProcess, job: _Job, error: Exception) -> Grade | None:
         """Replace the worker and queue its job, or give the job up."""
-        reason = _reason(worker, error)
+        reason = reason_for(worker, error)
         del self._busy[worker]
         self._selector.unregister(worker)
         worker.kill()
@@ -420,13 +436,14 @@ class Pool:
             self._again.append(job)
             return None
         job.reasons.append(reason)
-        if len(job.reasons) < _TRIES:
+        if len(job.reasons) < TRIES:
             self._again.append(job)
             return None
-        return _failed(job.order, job.reasons)
+        return failed(job.order, job.reasons)
 
 
-def _reason(worker: WorkerProcess, error: Exception) -> str:
+def reason_for(worker: WorkerProcess, error: Exception) -> str:
+    """Return why a worker has no grade, for a person; call it before `kill`."""
     if isinstance(error, TimeoutError):
         return "the process that graded it did not come to an end"
     return worker.ending() if isinstance(error, EOFError) else str(error)
@@ -445,6 +462,6 @@ def settle(worker: WorkerProcess, order: Order) -> Grade:
         select.select([worker], [], [], _LOOK_AROUND)
         answer = worker.receive()
         if answer is not None and "ready" not in answer:
-            return _grade_of(answer, order)
+            return grade_of(answer, order)
         if time.monotonic() > worker.deadline:
             raise TimeoutError("the process that graded it did not come to an end")
