@@ -23,6 +23,7 @@ it is not known.
 """
 
 import difflib
+import fnmatch
 import hashlib
 import re
 import unicodedata
@@ -80,7 +81,7 @@ def find(folder: Path, lab: LabFiles, only: Collection[str] = ()) -> list[Submis
     Args:
         folder: the folder, a zip archive of it, or one notebook.
         lab: what was to be done; of several notebooks, its tasks decide.
-        only: return these students' submissions only.
+        only: return these students' submissions only; `*` and `?` stand for any letters.
 
     Raises:
         NoSubmissionsError: nothing in it looks like a submission, or none is of a student in
@@ -294,7 +295,8 @@ def _digest(content: str | bytes) -> str:
 
 
 def _only(students: dict[str, list[_File]], only: Collection[str]) -> dict[str, list[_File]]:
-    missing = [student for student in only if student not in students]
+    wanted = {name: [s for s in students if s == name or _fits(s, name)] for name in only}
+    missing = [name for name, found in wanted.items() if not found]
     if missing:
         close = difflib.get_close_matches(missing[0], list(students), n=1, cutoff=0.5)
         guess = f"did you mean {close[0]!r}? " if close else ""
@@ -303,7 +305,13 @@ def _only(students: dict[str, list[_File]], only: Collection[str]) -> dict[str, 
             f"`only`: nothing was handed in by {missing[0]!r}: {guess}"
             f"There are {len(students)} submissions, among them those of {listed}"
         )
-    return {student: files for student, files in students.items() if student in only}
+    chosen = set().union(*wanted.values())
+    return {student: files for student, files in students.items() if student in chosen}
+
+
+def _fits(student: str, pattern: str) -> bool:
+    """Tell whether a name fits a pattern, in which `*` and `?` stand for any letters."""
+    return fnmatch.fnmatchcase(student, pattern.replace("[", "[[]"))
 
 
 def _nothing(folder: Path, lab: LabFiles, entries: Sequence[Entry]) -> str:
