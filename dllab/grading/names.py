@@ -29,6 +29,7 @@ __all__ = [
 LONGEST = 500_000
 """Characters of a cell beyond which it is not analyzed: the parser needs 100 times as much."""
 
+_NESTED_MAGICS = 5
 CELL_MAGIC = re.compile(r"\A\s*%%(\w+)(.*)")
 _LINE_MAGIC = re.compile(r"^(\s*)[%!?](?!=)")
 _HELP = re.compile(r"^(\s*)[\w.]+\?{1,2}\s*$")
@@ -78,7 +79,7 @@ def _tree(text: str) -> ast.Module:
 
 
 @lru_cache(maxsize=1024)
-def plain(source: str) -> str:
+def plain(source: str, depth: int = 0) -> str:
     """Return Python with as many lines as the cell has, IPython's own lines replaced.
 
     >>> plain("%matplotlib inline\\nx = 1")
@@ -86,12 +87,13 @@ def plain(source: str) -> str:
     >>> plain("files = !ls")
     'files = None'
     """
-    if magic := CELL_MAGIC.match(source):
+    # magics nest, but a cell of nothing else would be copied once for each of its lines
+    if depth < _NESTED_MAGICS and (magic := CELL_MAGIC.match(source)):
         _, newline, body = source[magic.start() :].lstrip().partition("\n")
         skipped = "#" + "\n#" * (source.count("\n") - body.count("\n") - bool(newline))
         if magic[1] not in PYTHON_MAGICS:
             return "#" + "\n#" * source.count("\n")
-        return skipped + newline + plain(body)
+        return skipped + newline + plain(body, depth + 1)
     if _parse(source) is not None or len(source) > LONGEST:
         return source
     # a line such as `    % 3` may also continue an expression: try without indented ones first

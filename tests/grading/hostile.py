@@ -166,7 +166,7 @@ STOPS = "the class stops"
 _UNREADABLE = {"status": ("unreadable",)}
 
 _add(STOPS, "cells-are-a-dict", 0, edit=lambda n: {**n, "cells": {"a": 1}}, **_UNREADABLE)
-_add(STOPS, "notebook-is-a-list", 0, edit=lambda n: [n], **_UNREADABLE)
+_add(STOPS, "notebook-is-a-list", range(11), edit=lambda n: [n], status=("graded", "unreadable"))
 _add(STOPS, "notebook-is-a-number", 0, raw=lambda _: b"1e999", **_UNREADABLE)
 _add(STOPS, "nothing-at-all", 0, raw=lambda _: b"", **_UNREADABLE)
 _add(STOPS, "a-program", 0, raw=lambda _: b"\x7fELF" + bytes(range(256)) * 100, **_UNREADABLE)
@@ -240,6 +240,7 @@ _add(
     "x = [" + "1," * 5_000_000 + "]",
     status=("graded", "partly graded", "unreadable"),
 )
+_add(STOPS, "magics-in-magics", ALL, "%%time\n" * 60_000)
 _add(STOPS, "kills-the-parent", ALL, "import os; os.kill(os.getppid(), 9)")
 _add(
     STOPS,
@@ -1454,7 +1455,7 @@ _outside(
         except OSError:
             pass
     try:
-        libc = __import__("ctypes").CDLL(None); 
+        libc = __import__("ctypes").CDLL(None);
         import subprocess
         for program in ("su", "sudo", "newuidmap", "mount", "ping"):
             for folder in ("/bin", "/usr/bin", "/sbin", "/usr/sbin"):
