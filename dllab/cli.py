@@ -10,6 +10,7 @@ extra is not installed says which one it is.
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -31,11 +32,15 @@ app = typer.Typer(
 data = typer.Typer(no_args_is_help=True, help="Look at the data sets that the course ships.")
 author = typer.Typer(no_args_is_help=True, help="Write labs: start, check and build them.")
 kernel = typer.Typer(no_args_is_help=True, help="Start kernels in a moment instead of seconds.")
+grades = typer.Typer(no_args_is_help=True, help="Look at grades and hand them to other systems.")
 app.add_typer(data, name="data")
+app.add_typer(grades, name="grades")
 app.add_typer(author, name="author")
 app.add_typer(kernel, name="kernel")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Graded = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `dllab grade` wrote.")]
+OneLab = Annotated[str, typer.Option(help="Which lab, where the folder has several.")]
 Labs = Annotated[
     list[str] | None, typer.Argument(metavar="[LAB]...", help="Names of labs; all when left out.")
 ]
@@ -82,6 +87,20 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows that have the same keys."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(*(rows[0] if rows else ()), box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        # plain text: a student's name may look like markup
+        shown.add_row(*(Text(str(value)) for value in row.values()))
+    # a file gets whole lines, however narrow the terminal is that it was made in
+    Console(width=None if sys.stdout.isatty() else 160).print(shown)
 
 
 def _version(wanted: bool) -> None:
@@ -242,21 +261,171 @@ def grade(
     raise typer.Exit(result.status)
 
 
+@grades.command(
+    epilog="Examples: `dllab grades show grades/`, `dllab grades show grades/ --student ada`"
+)
+def show(
+    out: Graded,
+    student: Annotated[str, typer.Option(help="Show this student's checks.")] = "",
+    lab: OneLab = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the marks of a class, or what each check found for one student."""
+    from dllab.grading.exports import shown
+
+    rows = shown(out, lab, student)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+
+
+@grades.command(
+    epilog="""
+Examples:
+
+`dllab grades export grades/ --to canvas --template Export.csv --output Import.csv`
+
+`dllab grades export grades/ --to moodle --template Worksheet.csv --output Upload.csv --scale`
+
+Canvas: *Grades, Export, Export Entire Gradebook* gives the template, *Import* takes the output.
+Moodle: *Download grading worksheet* and *Upload grading worksheet* of the assignment.
+
+Exit status: 0 every mark is written, 3 some are not, and are listed, 2 nothing was written.
+"""
+)
+def export(
+    out: Graded,
+    to: Annotated[str, typer.Option(help="`canvas` or `moodle`.")],
+    template: Annotated[Path, typer.Option(help="The CSV file that the platform handed out.")],
+    output: Annotated[Path, typer.Option(help="The CSV file to upload.")],
+    lab: OneLab = "",
+    column: Annotated[
+        str,
+        typer.Option(
+            help="The assignment's column: its name or number in Canvas, if it is not called like "
+            "the lab; the grade's column in a Moodle that does not speak English."
+        ),
+    ] = "",
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Convert points to the platform's maximum.")
+    ] = False,
+    only_changes: Annotated[
+        bool,
+        typer.Option(
+            "--only-changes",
+            help="For Canvas: write this assignment and these students only, so that nothing "
+            "graded since the export is set back.",
+        ),
+    ] = False,
+) -> None:
+    """Fill the file that Canvas or Moodle hands out with the marks. Nobody is guessed."""
+    from dllab.grading.exports import export
+
+    filled = export(
+        out, to, template, output, lab=lab, column=column, scale=scale, only_changes=only_changes
+    )
+    typer.echo(str(filled))
+    raise typer.Exit(0 if filled.complete else 3)
+
+
+@grades.command(
+    epilog="""
+Examples:
+
+`dllab grades nbgrader grades/ --course-dir course/`
+
+`dllab grades nbgrader grades/ --course-dir course/ --assignment homework-3 --create`
+
+To let nbgrader itself grade in the sandbox, put two lines into its `nbgrader_config.py` instead:
+`from dllab.grading.nbgrader import configure` and `configure(get_config())`.
+
+Exit status: 0 every student has scores, 3 nbgrader does not know some, 2 nothing was written.
+"""
+)
+def nbgrader(
+    out: Graded,
+    course_dir: Annotated[Path, typer.Option(help="The course, with its `gradebook.db`.")],
+    lab: OneLab = "",
+    assignment: Annotated[
+        str, typer.Option(help="The assignment, if it is not called like the lab.")
+    ] = "",
+    notebook: Annotated[
+        str, typer.Option(help="Its notebook, if it is not called like the lab.")
+    ] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Add students whom nbgrader does not know.")
+    ] = False,
+) -> None:
+    """Write scores and comments into an nbgrader course; what a person gave there stays."""
+    from dllab.grading.nbgrader import write_scores
+
+    written = write_scores(
+        out, course_dir, lab=lab, assignment=assignment, notebook=notebook, create=create
+    )
+    typer.echo(str(written))
+    raise typer.Exit(3 if written.unknown else 0)
+
+
+@grades.command(
+    epilog="""
+Examples:
+
+`dllab grades gradescope 03_backpropagation --output bundle.zip`
+
+`dllab grades gradescope 03_backpropagation --output bundle.zip --visibility after_published`
+
+Upload the file under *Configure Autograder*, with a container of at least 1 CPU and 3 GB. It holds
+the checks and the seed of their random numbers: keep it to yourself.
+"""
+)
+def gradescope(
+    lab: Annotated[str, typer.Argument(help="A lab's name, or the path of its source folder.")],
+    output: Annotated[Path, typer.Option(help="The zip file to upload.")],
+    allow_unsandboxed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unsandboxed",
+            help="Grade without a sandbox where the container refuses one: a submission can then "
+            "read the checks and write its own marks.",
+        ),
+    ] = False,
+    visibility: Annotated[
+        str,
+        typer.Option(
+            help="When students see the results: `visible`, `after_due_date`, `after_published`, "
+            "`hidden`."
+        ),
+    ] = "visible",
+    time_limit: Annotated[float, typer.Option(help="Seconds for one submission.")] = 180,
+    memory: Annotated[
+        int, typer.Option(help="MB for one submission, beyond its libraries.")
+    ] = 2048,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the checks' random numbers; a fresh secret unless told.")
+    ] = None,
+) -> None:
+    """Make an autograder for Gradescope that grades one lab."""
+    from dllab.grading.gradescope import write_bundle
+
+    write_bundle(
+        lab,
+        output,
+        allow_unsandboxed=allow_unsandboxed,
+        seed=seed,
+        seconds=time_limit,
+        memory=memory,
+        visibility=visibility,
+    )
+    typer.echo(os.path.relpath(output))
+
+
 @data.command("list", epilog="Example: `dllab data list`")
 def list_data() -> None:
     """List the data sets."""
-    from rich.console import Console
-    from rich.table import Table
-
     from dllab.data import table
 
-    rows = table()
-    header = ("name", "title", "license", "size")
-    shown = Table(*header, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        shown.add_row(*row.values())
-    # a file gets whole lines, however narrow the terminal is that it was made in
-    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+    _print_table(table())
 
 
 @data.command(epilog="Example: `dllab data card digits`")

@@ -3,6 +3,7 @@
 - `export(out, to, template, output, …)`: read a grading folder, fill a template, write a file
 - `fill_canvas(template, marks, …)`, `fill_moodle(template, marks, …)`: the same on bytes
 - `Mark`: one student's points and comment; `marks_of(out, lab)`: those of a grading folder
+- `shown(out, lab, student)`: rows of a table for people
 - `Filled`: the new file, and everyone who is not in it and why
 
 Canvas: *Grades → Export → Export Entire Gradebook* gives the template, *Import* takes the result.
@@ -23,17 +24,18 @@ Sources: Canvas LMS, `lib/gradebook_importer.rb` and `lib/gradebook_exporter.rb`
 `mod/assign/gradingtable.php` and `mod/assign/feedback/offline/`.
 """
 
+import difflib
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from dllab.errors import ExportError
 from dllab.grading.files import write_atomically
 from dllab.grading.gradebook import FinalMark, Gradebook
-from dllab.grading.records import NEEDS_PERSON, Grade, TaskGrade
+from dllab.grading.records import NEEDS_PERSON, Grade, TaskGrade, TestGrade
 from dllab.grading.roster import Pairing, Person, pair, tidy
 from dllab.grading.spreadsheet import (
     Sheet,
@@ -44,7 +46,16 @@ from dllab.grading.spreadsheet import (
     written,
 )
 
-__all__ = ["Filled", "Mark", "export", "fill_canvas", "fill_moodle", "mark_of", "marks_of"]
+__all__ = [
+    "Filled",
+    "Mark",
+    "export",
+    "fill_canvas",
+    "fill_moodle",
+    "mark_of",
+    "marks_of",
+    "only_lab",
+]
 
 Platform = Literal["canvas", "moodle"]
 
@@ -120,7 +131,7 @@ class Filled:
 
 def export(
     out: Path,
-    to: Platform,
+    to: str,
     template: Path,
     output: Path,
     *,
@@ -133,7 +144,7 @@ def export(
 
     Args:
         out: the folder that `dllab grade` wrote.
-        to: the platform.
+        to: the platform, `canvas` or `moodle`.
         template: the file that the platform handed out; it is never changed.
         output: the file to upload.
         lab: which lab, where the folder has several.
@@ -144,6 +155,8 @@ def export(
     Raises:
         ExportError: the template is not what the platform hands out, or does not fit the lab.
     """
+    if to not in get_args(Platform):
+        raise ExportError(f"`to` should be one of {', '.join(get_args(Platform))}, got {to!r}")
     if output.exists() and template.samefile(output):
         raise ExportError("`output` should be another file than `template`, which stays as it is")
     marks, name, title = marks_of(out, lab)
@@ -415,14 +428,73 @@ def marks_of(out: Path, lab: str = "") -> tuple[list[Mark], str, str]:
     """
     with Gradebook(out / "gradebook.sqlite", write=False) as book:
         labs = book.labs()
-        name = lab or (next(iter(labs)) if len(labs) == 1 else "")
-        if name not in labs:
-            listed = ", ".join(labs) or "none"
-            raise ExportError(f"`lab` should be a lab of this folder, got {lab!r}: it has {listed}")
+        name = only_lab(labs, lab)
         finals = {mark.student: mark for mark in book.marks(name)}
         grades = book.latest(name)
     marks = [mark_of(grade, finals.get(grade.student)) for grade in grades]
     return marks, name, labs[name] or name
+
+
+def shown(out: Path, lab: str = "", student: str = "") -> list[dict[str, Any]]:
+    """Return the rows of a table: the class, or one student's checks.
+
+    Raises:
+        ExportError: nobody of that name was graded.
+        GradebookError: the folder holds no gradebook.
+    """
+    with Gradebook(out / "gradebook.sqlite", write=False) as book:
+        name = only_lab(book.labs(), lab)
+        finals = {mark.student: mark for mark in book.marks(name)}
+        grades = {grade.student: grade for grade in book.latest(name)}
+    if not student:
+        return [_class_row(grade, finals.get(grade.student)) for grade in grades.values()]
+    if student not in grades:
+        close = difflib.get_close_matches(student, list(grades), n=1, cutoff=0.5)
+        guess = f"; did you mean {close[0]!r}?" if close else ""
+        raise ExportError(f"`student`: nobody called {student!r} was graded{guess}")
+    tasks = grades[student].tasks
+    return [_test_row(task, test) for task in tasks for test in task.tests]
+
+
+def _class_row(grade: Grade, final: FinalMark | None) -> dict[str, Any]:
+    points = final.final if final else float(grade.earned)
+    return {
+        "student": _printable(grade.student),
+        "mark": written(points),
+        "of": grade.points,
+        "checks": grade.earned,
+        "late": written(final.late if final else 0),
+        "status": grade.status,
+        "reason": _printable(grade.reason),
+    }
+
+
+def _test_row(task: TaskGrade, test: TestGrade) -> dict[str, Any]:
+    return {
+        "task": task.title,
+        "check": test.law,
+        "points": f"{test.earned} of {test.points}",
+        "status": test.status,
+        "said": _printable(test.sentence),
+    }
+
+
+def _printable(text: str) -> str:
+    """Return text of a student's without anything that a terminal would act on."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def only_lab(labs: Collection[str], wanted: str = "") -> str:
+    """Return the one lab of a grading folder, or the one that is wanted.
+
+    Raises:
+        ExportError: it has several and none is wanted, or not the wanted one.
+    """
+    name = wanted or (next(iter(labs)) if len(labs) == 1 else "")
+    if name not in labs:
+        listed = ", ".join(labs) or "none"
+        raise ExportError(f"`lab` should be a lab of this folder, got {wanted!r}: it has {listed}")
+    return name
 
 
 def mark_of(grade: Grade, final: FinalMark | None = None) -> Mark:

@@ -103,7 +103,9 @@ def _fitting(student: str, people: Sequence[Person]) -> list[Person]:
 
 
 def _forms(text: str) -> set[str]:
-    return {text, squashed(text)} - {""}
+    # Canvas drops all but the letters of English from the names of files
+    plain = "".join(letter for letter in squashed(text) if letter.isascii())
+    return {text, squashed(text), plain} - {""}
 
 
 def _spellings(name: str) -> set[str]:

@@ -1,6 +1,7 @@
 r"""Find what students handed in, however their files lie: one `Submission` for each student.
 
 - `find(folder, lab)`: the submissions, in the order of the students' names
+- `find_one(folder, lab)`: the submission of the one student whose files are in a folder
 
 Who a submission is from is read from its path alone. Each file or folder directly below `folder`
 (or in it, if it is a zip archive) belongs to one student:
@@ -42,7 +43,7 @@ from dllab.grading.released import Released, released
 from dllab.grading.repair import written
 from dllab.grading.steps import repaired
 
-__all__ = ["find"]
+__all__ = ["find", "find_one"]
 
 MAX_CANDIDATES = 20  # notebooks of one student that are looked into
 LARGEST_TO_COMPARE = 50_000_000  # bytes; a larger one among several is not looked into
@@ -97,6 +98,15 @@ def find(folder: Path, lab: LabFiles, only: Collection[str] = ()) -> list[Submis
     handed_out = released(lab)
     found = [_submission(student, files, handed_out) for student, files in students.items()]
     return sorted(found, key=lambda submission: submission.student)
+
+
+def find_one(folder: Path, lab: LabFiles, student: str = "student") -> Submission:
+    """Return what one student handed in, all of whose files are in a folder of their own."""
+    files = [_File(entry, entry.parts) for entry in _tidied(walk(Path(folder)))]
+    if not files:
+        problem = "Nothing was handed in."
+        return Submission(student, "", _digest(problem), problem=problem)
+    return _submission(student, files, released(lab))
 
 
 # ---------------------------------------------------------------- the class
