@@ -12,6 +12,7 @@ import difflib
 import io
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -35,6 +36,7 @@ __all__ = [
     "read_adjustments",
     "read_course",
     "read_extensions",
+    "same_student",
 ]
 
 EVERY_LAB = "*"
@@ -129,6 +131,11 @@ def instant(local: datetime, zone: tzinfo) -> datetime:
     if local.tzinfo is not None:
         return local.astimezone(UTC)
     return max(local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+
+
+def same_student(student: str) -> str:
+    """Return a student's name in one form: `é` may be one character or two."""
+    return unicodedata.normalize("NFC", student).strip()
 
 
 def plain(number: Fraction) -> str:
@@ -378,7 +385,16 @@ def read_adjustments(path: Path) -> list[Adjustment]:
         CourseFileError: names each row that is wrong.
     """
     columns = ("student", "lab", "change", "set", "reason", "by")
-    return _parse_rows(path, columns, _adjustment, optional=("change", "set", "by"))
+    optional = ("change", "set", "by")
+    return _parse_rows(path, columns, _adjustment, optional, _refuse_second_set)
+
+
+def _refuse_second_set(record: Adjustment, earlier: Mapping[Adjustment, int]) -> None:
+    for other, line in earlier.items():
+        alike = same_student(other.student) == same_student(record.student)
+        alike &= other.lab == record.lab or EVERY_LAB in (other.lab, record.lab)
+        if alike and None not in (other.set, record.set) and other.set != record.set:
+            raise ValueError(f"line {line} sets the same mark to another value: remove one")
 
 
 def _adjustment(row: Mapping[str, str]) -> Adjustment:
@@ -418,6 +434,7 @@ def _parse_rows(
     columns: Sequence[str],
     parse: Callable[[Mapping[str, str]], Any],
     optional: Collection[str] = (),
+    refuse: Callable[[Any, Mapping[Any, int]], None] = lambda record, earlier: None,
 ) -> list[Any]:
     """Parse each row; report all that are wrong at once, and rows that say the same twice."""
     parsed: dict[Any, int] = {}
@@ -427,9 +444,11 @@ def _parse_rows(
             record = parse(row)
             if record in parsed:
                 raise ValueError(f"the row says the same as line {parsed[record]}: remove one")
-            parsed[record] = line
+            refuse(record, parsed)
         except ValueError as error:
             faults.append(f"{Path(path).name}, line {line}: {error}")
+            continue
+        parsed[record] = line
     if faults:
         more = len(faults) - _SHOWN_FAULTS
         rest = [f"and {more} more rows"] if more > 0 else []

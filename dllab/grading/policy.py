@@ -43,7 +43,6 @@ marks however often they are applied.
 
 import difflib
 import math
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -63,6 +62,7 @@ from dllab.grading.course import (
     read_adjustments,
     read_course,
     read_extensions,
+    same_student,
 )
 from dllab.grading.gradebook import Change, Entry, FinalMark, Gradebook, MarkStep
 
@@ -290,24 +290,21 @@ def _closing_steps(course: Course, value: Fraction, points: Fraction) -> list[_S
 # students
 
 
-def _same(student: str) -> str:
-    """Return a name in one form: `é` may be one character or two."""
-    return unicodedata.normalize("NFC", student).strip()
-
-
 def _for(entry: Entry, rows: Sequence[_Row]) -> list[_Row]:
-    student, lab = _same(entry.student), entry.grade.lab
-    return [row for row in rows if _same(row.student) == student and row.lab in (lab, EVERY_LAB)]
+    student, lab = same_student(entry.student), entry.grade.lab
+    return [
+        row for row in rows if same_student(row.student) == student and row.lab in (lab, EVERY_LAB)
+    ]
 
 
 def _named(
     kind: str, rows: Sequence[Extension] | Sequence[Adjustment], lab: str
 ) -> Iterator[tuple[str, str]]:
-    return ((_same(row.student), kind) for row in rows if row.lab in (lab, EVERY_LAB))
+    return ((same_student(row.student), kind) for row in rows if row.lab in (lab, EVERY_LAB))
 
 
 def _unknown_students(named: Iterable[tuple[str, str]], students: Sequence[str]) -> list[str]:
-    known = {_same(student) for student in students}
+    known = {same_student(student) for student in students}
     warnings = []
     for student, kind in sorted(set(named)):
         if student not in known:

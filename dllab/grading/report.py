@@ -14,7 +14,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -278,12 +278,13 @@ def _changes(changes: Sequence[Change], course: Course) -> dict[str, Any]:
 
 
 def _facts(run: Run, course: Course) -> list[tuple[str, str]]:
-    facts = [("Began", _local(run.started, course))]
-    if run.ended:
-        facts += [("Ended", _local(run.ended, course)), ("Took", _took(run))]
-    else:
-        facts.append(("Ended", "not yet when this page was written"))
-    facts.append(("Sandbox", run.sandbox or "not known"))
+    # the page is part of the run, so that the run may not have ended yet
+    ended = _moment(run.ended) if run.ended else datetime.now(UTC)
+    facts = [
+        ("Began", _local(run.started, course)),
+        ("Took", _took(ended - _moment(run.started))),
+        ("Sandbox", run.sandbox or "not known"),
+    ]
     facts += [(name, str(value)) for name, value in sorted(run.versions.items())]
     facts += [
         (f"--{name.replace('_', '-')}", str(value))
@@ -293,9 +294,8 @@ def _facts(run: Run, course: Course) -> list[tuple[str, str]]:
     return facts
 
 
-def _took(run: Run) -> str:
-    seconds = (_moment(run.ended) - _moment(run.started)).total_seconds()
-    minutes, seconds = divmod(round(seconds), 60)
+def _took(span: timedelta) -> str:
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 

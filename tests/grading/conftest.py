@@ -16,6 +16,7 @@ from dllab.authoring.build import outputs, write_if_changed
 from dllab.authoring.project import find_root
 
 ROOT = find_root(Path(__file__).parent)
+sys.path.insert(0, str(Path(__file__).parent))  # test modules share helpers such as `samples`
 
 
 @dataclass(frozen=True)

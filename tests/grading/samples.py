@@ -22,6 +22,7 @@ from dllab.grading.records import (
 
 LAB, TITLE = "03_backpropagation", "Lab 3: Backpropagation"
 FINGERPRINT, SEED = "f" * 64, 20261101
+ROOT = Path(__file__).parents[2]
 BOOK = "https://example.org/book/foundations/backpropagation.html"
 NAMES = (
     "ada", "alan", "barbara", "claude", "donald", "edsger", "Zoë Müller", "frances", "grace",
@@ -82,7 +83,7 @@ def a_grade(student="ada", skill=2.0, seed=SEED, **changes) -> Grade:
     )
     grade = Grade(
         student=student,
-        digest=hashlib.sha256(f"{student} {skill}".encode("utf-8", "replace")).hexdigest(),
+        digest=hashlib.sha256(f"{student} {skill}".encode("utf-8", "surrogatepass")).hexdigest(),
         lab=LAB,
         fingerprint=FINGERPRINT,
         status="graded",
