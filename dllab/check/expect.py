@@ -2,6 +2,7 @@
 
 - `array(value, shape)`, `number`, `integer`, `text`, `mapping`: the right kind of value, returned
   in a form that the check can compute with
+- `instance(value)`: an object of the learner's class
 - `model(value, input_shape, output_shape)`: a Keras model, rebuilt by code that is not the
   learner's
 - `close(actual, desired, message)`: equal up to rounding
@@ -18,12 +19,13 @@ from numpy import asarray, isfinite, isnan
 
 from dllab.check.models import Model, ModelError, evaluator, read_model
 from dllab.check.proxy import Handle, origin
-from dllab.check.sentences import StudentError, describe
+from dllab.check.sentences import StudentError, code, describe
 
 __all__ = [
     "UnexpectedError",
     "array",
     "close",
+    "instance",
     "integer",
     "mapping",
     "model",
@@ -90,6 +92,7 @@ def _as_array(name: str, value: Any, shape: Sequence[int | None] | None) -> np.n
     """Return an array; a list of numbers will do, and for shape `()` a number."""
     if isinstance(value, np.ndarray):
         return value
+    _refuse_huge(name, value)
     scalar = isinstance(value, (int, float, complex, np.generic))
     if scalar and shape is not None and not shape:
         return asarray(value)
@@ -100,6 +103,10 @@ def _as_array(name: str, value: Any, shape: Sequence[int | None] | None) -> np.n
     except ValueError:
         raise UnexpectedError(
             f"{name} has rows of unequal lengths, so it is no array: print the length of each row."
+        ) from None
+    except StudentError:  # an object in it refuses to be a number
+        raise UnexpectedError(
+            f"{name} should hold numbers only: print it to see what else is in."
         ) from None
     if found.dtype.kind == "O":
         raise UnexpectedError(f"{name} should hold numbers only: print it to see what else is in.")
@@ -120,6 +127,7 @@ def number(value: Any) -> float:
         value, (int, float, np.integer, np.floating)
     ):
         _refuse(name, "one number", value)
+    _refuse_huge(name, value)
     if not isfinite(value):
         raise UnexpectedError(
             f"{name} is {value}: look for an overflow in `exp`, a log of 0 or a division by 0."
@@ -139,6 +147,7 @@ def integer(value: Any) -> int:
         value = value[()]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         _refuse(name, "one whole number", value)
+    _refuse_huge(name, value)
     return int(value)
 
 
@@ -172,6 +181,25 @@ def mapping(value: Any, keys: Iterable[Any]) -> dict[Any, Any]:
     missing = [key for key in wanted if key not in value]
     if missing:
         raise UnexpectedError(f"{name} has no entry {missing[0]!r}: it should have {wanted}.")
+    return value
+
+
+def instance(value: Any, name: str = "") -> Handle:
+    """Return what should be an object of the learner's class, with attributes and methods.
+
+    Args:
+        value: what the learner's code returned.
+        name: what the sentence calls it, such as `"x * w"`; the call that gave it unless told.
+
+    Example:
+        >>> instance(3.0)
+        Traceback (most recent call last):
+        dllab.check.expect.UnexpectedError: The value should be an object of your class, and it \
+is the number 3: read the signature in the task again.
+    """
+    if not isinstance(value, Handle):
+        subject = code(name) if name else _subject(value)
+        _refuse(subject, "an object of your class", value)
     return value
 
 
@@ -254,6 +282,8 @@ def close(
         found = asarray(actual)
     except ValueError:
         raise UnexpectedError(message or "The rows of this list have unequal lengths.") from None
+    except StudentError:  # a list with an object in it
+        raise UnexpectedError(message or f"{_subject(actual)} should hold numbers.") from None
     if found.dtype.kind not in "biufc":
         raise UnexpectedError(message or f"{_subject(actual)} should hold numbers.")
     if found.shape != wanted.shape:
@@ -330,6 +360,12 @@ def _check_dtype(name: str, found: np.ndarray, dtype: Any) -> None:
         raise UnexpectedError(
             f"{name} has dtype {found.dtype}, and it should have {np.dtype(dtype)}."
         )
+
+
+def _refuse_huge(name: str, value: Any) -> None:
+    """Refuse whole numbers that NumPy cannot hold."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise UnexpectedError(f"{name} is {describe(value)}: look for a product that grows.")
 
 
 def _refuse(name: str, wanted: str, value: Any) -> None:

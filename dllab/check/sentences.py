@@ -104,6 +104,8 @@ def describe(value: Any) -> str:
         return f"an array of shape {value.shape}"
     if isinstance(value, (bool, np.bool_)):
         return f"{bool(value)}"
+    if isinstance(value, int) and abs(value) >= 10**15:
+        return "a whole number of more than 15 digits"
     if isinstance(value, (int, float, complex, np.number)):
         return f"the number {value:.6g}"
     if isinstance(value, str):

@@ -260,12 +260,17 @@ def test_the_error_is_relative(student, rng):
 # --- Task 6: a small automatic differentiation class -----------------------------------------
 
 
+def nodes(student, *values):
+    """Return an object of the learner's class for each value."""
+    return [expect.instance(student.Node(value)) for value in values]
+
+
 @task("Node", points=1)
 def test_values_and_simple_gradients(student, rng):
     """Sums, products and tanh carry the right value and the right gradient."""
     p, q = (float(v) for v in rng.uniform(-1, 1, size=2))
-    x, w = student.Node(p), student.Node(q)
-    out = (x * w + w).tanh()
+    x, w = nodes(student, p, q)
+    out = expect.instance(expect.instance(x * w + w, "x * w + w").tanh(), "tanh()")
     expect.close(out.value, np.tanh(p * q + q), "The value of tanh(x w + w) is off.")
     out.backward()
     slope = 1 - np.tanh(p * q + q) ** 2
@@ -277,9 +282,9 @@ def test_values_and_simple_gradients(student, rng):
 def test_fan_out_adds_up(student, rng):
     """A node used several times, also by nodes in the middle of the graph, gets every share."""
     p = float(rng.uniform(0.2, 0.8))
-    x = student.Node(p)
-    square = x * x
-    out = square * square + x
+    (x,) = nodes(student, p)
+    square = expect.instance(x * x, "x * x")
+    out = expect.instance(square * square + x, "(x * x) * (x * x) + x")
     out.backward()
     expect.close(
         x.grad,
@@ -292,9 +297,10 @@ def test_fan_out_adds_up(student, rng):
 def test_backward_passes_add_up(student, rng):
     """Each backward pass adds its own gradients to those that are there, and nothing else."""
     p, q = (float(v) for v in rng.uniform(0.2, 0.8, size=2))
-    x, w = student.Node(p), student.Node(q)
-    product = x * w
-    first, second = product.tanh(), product * w
+    x, w = nodes(student, p, q)
+    product = expect.instance(x * w, "x * w")
+    first = expect.instance(product.tanh(), "tanh()")
+    second = expect.instance(product * w, "(x * w) * w")
     first.backward()
     second.backward()
     slope = 1 - np.tanh(p * q) ** 2

@@ -36,7 +36,7 @@ def test_large_scores(student, rng):
 def test_training_data_come_out_standardized(student, rng):
     """Each feature of the training data has mean 0 and standard deviation 1."""
     x = rng.normal(size=(50, 3)) * [1, 10, 0.1] + [5, -2, 0]
-    scaled = expect.array(student.Standardizer(x).transform(x), shape=(50, 3))
+    scaled = expect.array(expect.instance(student.Standardizer(x)).transform(x), shape=(50, 3))
     expect.close(scaled.mean(axis=0), np.zeros(3), "Each feature should get mean 0.", atol=1e-6)
     expect.close(scaled.std(axis=0), np.ones(3), "Each feature should get standard deviation 1.")
     expect.close(
@@ -51,7 +51,7 @@ def test_training_data_come_out_standardized(student, rng):
 def test_new_data_are_scaled_by_the_training_data(student, rng):
     """What is learned from the training data scales all other data."""
     x = rng.normal(size=(40, 2)) + 3
-    scaler = student.Standardizer(x)
+    scaler = expect.instance(student.Standardizer(x))
     scaled = expect.array(scaler.transform(x[:5]), shape=(5, 2))
     whole = expect.array(scaler.transform(x), shape=(40, 2))
     expect.close(scaled, whole[:5], "The same rows got other values when they came alone.")
