@@ -4,6 +4,7 @@ Of each lab in `labs/source/` the wheel gets, under `dllab/labs/`:
 
 - `checks.py` and `misconceptions.toml` as they are
 - `lab.json`: title, tasks in order, points
+- `released.json`: the code cells of the student notebook, from which the grader mends submissions
 - `mutants.bin`: the wrong answers, compressed, so that nobody meets a near-solution by accident
 
 An editable install reads the repository instead.
@@ -20,6 +21,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 AS_THEY_ARE = ("checks.py", "misconceptions.toml")
+# as in dllab.grading.released, which cannot be imported during a build
+KINDS = ("setup", "task", "check", "uses-solution", "progress")
 
 
 class LabsBuildHook(BuildHookInterface):
@@ -38,6 +41,8 @@ class LabsBuildHook(BuildHookInterface):
             made.mkdir()
             content = json.dumps(outline.read_outline(folder), indent=1, ensure_ascii=False)
             (made / "lab.json").write_text(content + "\n", encoding="utf-8")
+            handed_out = root / "labs" / f"{folder.name}.ipynb"
+            (made / "released.json").write_text(released_cells(handed_out), encoding="utf-8")
             source = (folder / "mutants.py").read_bytes()
             (made / "mutants.bin").write_bytes(zlib.compress(source, 9))
             files = [*(folder / name for name in AS_THEY_ARE), *made.iterdir()]
@@ -48,6 +53,18 @@ class LabsBuildHook(BuildHookInterface):
         """Remove what was made for the wheel."""
         if version != "editable":
             self._scratch.cleanup()
+
+
+def released_cells(path: Path) -> str:
+    """Return the code cells of a student notebook, which holds stubs and no solution, as JSON."""
+    cells = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            metadata = cell["metadata"]
+            kind = next((kind for kind in KINDS if kind in metadata.get("tags", ())), "given")
+            source, task = "".join(cell["source"]), metadata.get("task", "")
+            cells.append({"source": source, "kind": kind, "task": task})
+    return json.dumps({"cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _load(path: Path) -> ModuleType:

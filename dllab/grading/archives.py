@@ -208,7 +208,7 @@ def members(
     times = Counter(names)
     found = [
         Entry(
-            name or ("unnamed",),
+            _without_climbing(name),
             "file",
             _member_problem(info, name, times[name]),
             modified,
@@ -237,6 +237,10 @@ def _refuse_bombs(infos: list[zipfile.ZipInfo], of_class: bool) -> None:
 def _parts(name: str) -> tuple[str, ...]:
     """Return a member's path; Windows programs write backslashes."""
     return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _without_climbing(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return (parts[-1:] if ".." in parts else parts) or ("unnamed",)
 
 
 def _member_problem(info: zipfile.ZipInfo, parts: tuple[str, ...], times: int) -> str:

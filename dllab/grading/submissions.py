@@ -202,7 +202,7 @@ def _by_student(entries: Iterable[Entry], lab: LabFiles) -> dict[str, list[_File
 
 
 def _identify(entry: Entry, lab: LabFiles) -> tuple[str, _File]:
-    parts = entry.parts if ".." not in entry.parts else entry.parts[-1:]
+    parts = entry.parts
     top = parts[0]
     if moodle := _MOODLE.match(top):
         inside = parts[1:] or (moodle["file"] or top,)

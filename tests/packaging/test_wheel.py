@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 
 from dllab.authoring import read_lab
 from dllab.authoring.leaks import solution_lines
+from dllab.check.loading import read_lab_folder
+from dllab.grading.released import released
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted(path.parent for path in ROOT.glob("labs/source/*/lab.md"))
@@ -68,7 +71,13 @@ def test_no_source_of_a_lab_is_in_the_wheel(wheel):
     """Neither lab.md nor the right variants nor readable mutants leave the repository."""
     names = zipfile.ZipFile(wheel).namelist()
     inside = {Path(name).name for name in names if name.startswith("dllab/labs/")}
-    assert inside == {"checks.py", "lab.json", "misconceptions.toml", "mutants.bin"}
+    assert inside == {
+        "checks.py",
+        "lab.json",
+        "misconceptions.toml",
+        "mutants.bin",
+        "released.json",
+    }
     assert not [name for name in names if "hatch_build" in name or name.startswith("labs/")]
 
 
@@ -113,6 +122,16 @@ def test_same_tasks_as_in_the_repository(wheel):
             written = [(task["name"], task["title"], task["points"]) for task in outline["tasks"]]
             assert outline["title"] == source.title
             assert written == [(task.id, task.title, task.points) for task in source.tasks]
+
+
+@pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
+def test_released_cells_are_those_of_the_student_notebook(wheel, folder, tmp_path):
+    """The grader learns from the wheel what it learns from a lab's source."""
+    lab = read_lab_folder(folder)
+    with zipfile.ZipFile(wheel) as archive:
+        packed = archive.read(f"dllab/labs/{folder.name}/released.json")
+    (tmp_path / "released.json").write_bytes(packed)
+    assert released(replace(lab, folder=tmp_path)) == released(lab)
 
 
 def test_a_lab_runs_as_in_a_hosted_notebook(python):
