@@ -65,6 +65,8 @@ def run(launch: Launch) -> NoReturn:
     except OSError:  # nobody waits for this kernel any more
         os._exit(1)
     launch.client.close()
+    if request["program"]:
+        _end(_run_program(request["program"], request["arguments"], client_pidfd))
     _end(_run_kernel(request["arguments"], client_pidfd))
 
 
@@ -212,6 +214,22 @@ def _run_kernel(arguments: list[str], client_pidfd: int | None) -> int:
         vars(app)["init_poller"] = lambda: setattr(app, "poller", watcher)
         app.initialize(arguments)
         app.start()
+    except SystemExit as leaving:
+        return _exit_code(leaving)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _run_program(name: str, arguments: list[str], client_pidfd: int | None) -> int:
+    """Run the `main()` of a module as `python -m` would; return the exit code."""
+    module = importlib.import_module(name)
+    sys.argv = [module.__file__ or name, *arguments]
+    if client_pidfd is not None:
+        ClientWatcher(client_pidfd).start()
+    try:
+        module.main()
     except SystemExit as leaving:
         return _exit_code(leaving)
     except BaseException:

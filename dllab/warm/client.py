@@ -2,6 +2,8 @@
 
 - `start_kernel(command, ...)`: a warm kernel as a `WarmProcess`
 - `parse_command(command)`: the interpreter and the kernel's arguments, if it is ipykernel
+- `program_command(python, module)`: the same for a module whose `main()` runs in a kernel's place
+- `prepare(command, ...)`: have the template import already, before the first kernel is asked for
 - `WarmProcess`: the kernel, with the interface of `subprocess.Popen`
 - `templates(folder)`, `ask(path, wish)`, `kill_template(...)`: for `status` and `stop`
 """
@@ -26,7 +28,16 @@ from .errors import WarmError
 from .runtime import Identity, Settings
 from .wire import Inbox, send
 
-__all__ = ["WarmProcess", "ask", "kill_template", "parse_command", "start_kernel", "templates"]
+__all__ = [
+    "WarmProcess",
+    "ask",
+    "kill_template",
+    "parse_command",
+    "prepare",
+    "program_command",
+    "start_kernel",
+    "templates",
+]
 
 _LONGEST_SOCKET_NAME = 107
 _ATTEMPTS = 3
@@ -35,11 +46,12 @@ _IMPORTS_TAKE_AT_MOST = 10  # times the wait of one client
 
 @dataclass(frozen=True)
 class Command:
-    """A kernel's command line, taken apart."""
+    """A kernel's command line, taken apart; `program` is a module to run instead of ipykernel."""
 
     whole: tuple[str, ...]
     python: tuple[str, ...]
     arguments: tuple[str, ...]
+    program: str = ""
 
 
 def parse_command(command: Sequence[str], environment: Mapping[str, str]) -> Command | None:
@@ -62,6 +74,16 @@ def parse_command(command: Sequence[str], environment: Mapping[str, str]) -> Com
         return None
     start = (os.path.abspath(python), *options)
     return Command(tuple(parts), start, tuple(parts[at + 1 :]))
+
+
+def program_command(python: str, module: str, arguments: Sequence[str] = ()) -> Command:
+    """Return the command `python -m module arguments`, to be run by the module's `main()`.
+
+    Example:
+        >>> program_command("/usr/bin/python3", "agent").whole
+        ('/usr/bin/python3', '-m', 'agent')
+    """
+    return Command((python, "-m", module, *arguments), (python,), tuple(arguments), module)
 
 
 # -- the kernel ------------------------------------------------------------------------------
@@ -161,11 +183,12 @@ def start_kernel(
     settings: Settings,
     independent: bool = False,
     join: int | None = None,
+    folder: Path | None = None,
 ) -> WarmProcess:
     """Fork a kernel from the template that fits, starting one if there is none.
 
     Args:
-        command: what `parse_command` found.
+        command: what `parse_command` found, or what `program_command` made.
         environment: the kernel's environment variables.
         cwd: the kernel's working directory.
         streams: descriptors for its standard input, output and error.
@@ -173,14 +196,15 @@ def start_kernel(
         independent: whether the kernel outlives this process.
         join: a process whose sandbox the kernel enters before it runs anything; the kernel
             then ends with that sandbox, and not with this process.
+        folder: the private directory with the template's socket, if it is not the user's.
 
     Raises:
         WarmError: no kernel can be had, and why.
     """
-    identity = Identity.of(command.python, environment, cwd, settings.preload)
+    identity = _identity(command, environment, cwd, settings)
     request = _request(command, environment, cwd, join)
     deadline = time.monotonic() + settings.start_seconds
-    path = runtime.directory() / f"{identity.key}.sock"
+    path = runtime.directory(chosen=folder) / f"{identity.key}.sock"
     # Inside a sandbox a descriptor of this process would be a handle on the outside.
     watched = not independent and join is None
     for _ in range(_ATTEMPTS):
@@ -202,6 +226,29 @@ def start_kernel(
     raise WarmError(f"the template ended {_ATTEMPTS} times before it could answer")
 
 
+def prepare(
+    command: Command,
+    environment: Mapping[str, str],
+    cwd: str,
+    settings: Settings,
+    folder: Path | None = None,
+) -> None:
+    """Start the template from which `start_kernel` will fork, unless it runs; do not wait for it.
+
+    Raises:
+        WarmError: it cannot be started, and why.
+    """
+    identity = _identity(command, environment, cwd, settings)
+    path = runtime.directory(chosen=folder) / f"{identity.key}.sock"
+    _connect(path, identity, environment, settings).close()
+
+
+def _identity(
+    command: Command, environment: Mapping[str, str], cwd: str, settings: Settings
+) -> Identity:
+    return Identity.of(command.python, environment, cwd, settings.preload, command.program)
+
+
 def _request(
     command: Command, environment: Mapping[str, str], cwd: str, join: int | None
 ) -> dict[str, Any]:
@@ -210,6 +257,7 @@ def _request(
         "wish": "launch",
         "command": command.whole,
         "arguments": command.arguments,
+        "program": command.program,
         "environment": dict(environment),
         "cwd": cwd,
         "join": join,
@@ -323,16 +371,21 @@ def _spawn(
         "folder": os.fspath(folder),
         "listener": listener.fileno(),
         "preload": list(settings.preload),
+        "program": identity.program,
         "idle": settings.idle_seconds,
+        "owner": settings.owner,
         "shown": runtime.describe(identity),
     }
+    own = runtime.template_environment(identity, environment)
+    if settings.own_home:
+        own |= {"HOME": os.fspath(runtime.make_home(folder))}
     boot = Path(__file__).with_name("boot.py")
     log = os.open(folder / f"{identity.key}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         # `boot` forks and leaves: this only waits for the interpreter to start
         subprocess.run(
             [*identity.python, os.fspath(boot), json.dumps(configuration)],
-            env=runtime.template_environment(identity, environment),
+            env=own,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -89,14 +89,14 @@ def status() -> list[TemplateStatus]:
     return found
 
 
-def stop() -> int:
-    """End all templates of this user and return how many there were.
+def stop(folder: Path | None = None) -> int:
+    """End all templates of this user, or those in `folder`, and return how many there were.
 
     A template with running kernels takes no new requests and ends with the last of them.
     """
     from . import client
 
-    folder = runtime.directory(create=False)
+    folder = runtime.directory(create=False, chosen=folder)
     paths = client.templates(folder)
     ended = sum(_stop_one(path) for path in paths)
     if folder.is_dir():

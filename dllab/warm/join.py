@@ -7,16 +7,16 @@ has its imports done.
 """
 
 import ctypes
+import fcntl
 import os
 import resource
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 __all__ = ["enter"]
 
 _NAMESPACES = {
-    "user": 0x10000000,
     "mnt": 0x00020000,
     "pid": 0x20000000,
     "net": 0x40000000,
@@ -24,6 +24,8 @@ _NAMESPACES = {
     "uts": 0x04000000,
     "cgroup": 0x02000000,
 }
+_NEW_USER = 0x10000000
+_NS_GET_PARENT = 0xB702
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -63,20 +65,43 @@ def _enter_control_group(pid: int) -> None:
 
 
 def _enter_namespaces(pid: int) -> None:
+    """Enter the outermost user namespace, which owns the others, then those, then the inner ones.
+
+    Bubblewrap nests a second user namespace to take away what the first one may do.
+    """
     flags = 0
     for name, flag in _NAMESPACES.items():
         if os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"):
             flags |= flag
-    if not flags:
-        return
-    pidfd = os.pidfd_open(pid)
-    try:
-        # all at once: either the process is inside entirely, or it is not
-        if _libc.setns(pidfd, flags):
-            number = ctypes.get_errno()
-            raise OSError(number, f"entering the sandbox: {os.strerror(number)}")
-    finally:
-        os.close(pidfd)
+    with ExitStack() as opened:
+        pidfd = os.pidfd_open(pid)
+        opened.callback(os.close, pidfd)
+        users = _user_namespaces(pid, opened)
+        for user in users[:1]:
+            _set_namespace(user, _NEW_USER)
+        if flags:
+            _set_namespace(pidfd, flags)
+        for user in users[1:]:
+            _set_namespace(user, _NEW_USER)
+
+
+def _user_namespaces(pid: int, opened: ExitStack) -> list[int]:
+    """Return descriptors of the user namespaces between ours and that of `pid`, outermost first."""
+    ours = os.stat("/proc/self/ns/user").st_ino
+    fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    found: list[int] = []
+    while True:
+        opened.callback(os.close, fd)
+        if os.fstat(fd).st_ino == ours:
+            return found
+        found.insert(0, fd)
+        fd = fcntl.ioctl(fd, _NS_GET_PARENT)
+
+
+def _set_namespace(fd: int, flags: int) -> None:
+    if _libc.setns(fd, flags):
+        number = ctypes.get_errno()
+        raise OSError(number, f"entering the sandbox: {os.strerror(number)}")
 
 
 def _continue_in_child() -> None:

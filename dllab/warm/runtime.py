@@ -6,12 +6,14 @@
 - `lock(folder)`: hold the directory's lock
 - `remove_files(path)`: remove what belongs to one template
 - `tidy(folder)`: remove the directory if nothing is left in it
+- `make_home(folder)`: a home for a template that shall know nothing of its user's
 """
 
 import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
 import sysconfig
 import time
@@ -28,6 +30,7 @@ __all__ = [
     "Settings",
     "directory",
     "lock",
+    "make_home",
     "remove_files",
     "template_environment",
     "tidy",
@@ -68,6 +71,9 @@ _CREDENTIALS = ("Uid", "Gid", "Groups", "CapPrm", "CapEff", "CapBnd", "NoNewPriv
 class Settings:
     """What a template imports, and how long things may take (in seconds).
 
+    With `owner`, a process's number, the template ends with that process. With `own_home` it
+    imports with an empty home folder of its own instead of the user's.
+
     Example:
         >>> Settings.from_environment({"DLLAB_WARM_PRELOAD": "numpy, pandas"}).preload
         ('numpy', 'pandas')
@@ -76,6 +82,8 @@ class Settings:
     preload: tuple[str, ...] = DEFAULT_PRELOAD
     idle_seconds: float = 900.0
     start_seconds: float = 60.0
+    owner: int = 0
+    own_home: bool = False
 
     @classmethod
     def from_environment(
@@ -108,6 +116,7 @@ class Identity:
         interpreter: device, inode and modification time of the interpreter's file.
         code: a fingerprint of the package that the template runs.
         preload: the modules that are imported.
+        program: the module that runs in a kernel's place, or "".
         variables: the environment variables that matter while importing.
         keras: the user's Keras configuration, or "".
         user_site: the user's own site-packages, or "".
@@ -118,6 +127,7 @@ class Identity:
     interpreter: tuple[int, ...]
     code: str
     preload: tuple[str, ...]
+    program: str
     variables: dict[str, str]
     keras: str
     user_site: str
@@ -130,6 +140,7 @@ class Identity:
         environment: Mapping[str, str],
         cwd: str,
         preload: Sequence[str],
+        program: str = "",
     ) -> "Identity":
         """Describe the template for a kernel with this interpreter, environment and folder."""
         file = os.stat(python[0])
@@ -138,6 +149,7 @@ class Identity:
             interpreter=(file.st_dev, file.st_ino, file.st_mtime_ns),
             code=code_fingerprint(),
             preload=tuple(preload),
+            program=program,
             variables=_import_variables(environment, cwd),
             keras=_keras_configuration(environment),
             user_site=_user_site(environment),
@@ -203,16 +215,17 @@ def template_environment(identity: Identity, environment: Mapping[str, str]) -> 
     return kept | identity.variables
 
 
-def directory(create: bool = True) -> Path:
+def directory(create: bool = True, chosen: Path | None = None) -> Path:
     """Return the private directory for sockets; make it, with mode 0700, unless told not to.
 
-    `DLLAB_WARM_DIR` names it; otherwise it lies in `XDG_RUNTIME_DIR` where that is the
-    user's own and can be written to, or else in `/tmp` with the user's number in its name.
+    It is `chosen`, or `DLLAB_WARM_DIR` names it; otherwise it lies in `XDG_RUNTIME_DIR` where
+    that is the user's own and can be written to, or else in `/tmp` with the user's number in
+    its name.
 
     Raises:
         WarmError: something else lies there, or others have access to it.
     """
-    folder = _choose_directory()
+    folder = chosen or _choose_directory()
     if create:
         with suppress(FileExistsError):  # something else has the name: see below
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -286,11 +299,19 @@ def remove_files(path: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove `folder` if only the lock is left; call it while holding the lock."""
-    if [entry.name for entry in folder.iterdir()] == ["lock"]:
+    """Remove `folder` if only lock and home are left; call it while holding the lock."""
+    if {entry.name for entry in folder.iterdir()} - {"home"} == {"lock"}:
+        shutil.rmtree(folder / "home", ignore_errors=True)
         (folder / "lock").unlink()
         with suppress(OSError):  # a client may just have made a new lock
             folder.rmdir()
+
+
+def make_home(folder: Path) -> Path:
+    """Return an empty home inside `folder`, which `tidy` removes with it."""
+    home = folder / "home"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
 
 
 def describe(identity: Identity) -> dict[str, Any]:

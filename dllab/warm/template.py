@@ -88,7 +88,7 @@ def main(text: str) -> None:
     os.umask(0o077)
     template = Template(listener, configuration)
     try:
-        preload(configuration["preload"])
+        preload(configuration["preload"], configuration["program"])
         rehearse_fork()
     except BaseException as error:
         template.fail(f"{type(error).__name__}: {error}")
@@ -103,20 +103,20 @@ def main(text: str) -> None:
     run(launch)
 
 
-def preload(names: list[str]) -> None:
-    """Import `names` and what kernels themselves need.
+def preload(names: list[str], program: str) -> None:
+    """Import `names` and what kernels themselves need, or the program that runs in their place.
 
-    Missing parts of the latter do not matter: versions of ipykernel differ.
+    Missing parts of the former do not matter: versions of ipykernel differ.
     """
     for name in names:
         importlib.import_module(name)
     companions = [module for name in names for module in _COMPANIONS.get(name, ())]
-    for name in (*_KERNEL_MODULES, *companions):
+    for name in (*(() if program else _KERNEL_MODULES), *companions):
         # a companion of a backend that is not the active one stays out
         if name.partition(".")[0] in (*sys.modules, "IPython", "ipykernel", "PIL", "pdb"):
             with suppress(ImportError):
                 importlib.import_module(name)
-    importlib.import_module("ipykernel.kernelapp")
+    importlib.import_module(program or "ipykernel.kernelapp")
     importlib.import_module(f"{__package__}.child").remember()
 
 
@@ -143,6 +143,7 @@ class Template:
 
     def __init__(self, listener: socket.socket, configuration: dict[str, Any]) -> None:
         self.listener = listener
+        self.owner: int | None = None
         self.configuration = configuration
         self.folder = Path(configuration["folder"])
         self.path = self.folder / f"{configuration['key']}.sock"
@@ -173,6 +174,8 @@ class Template:
         signal.signal(signal.SIGTERM, lambda *_: None)
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         self.selector.register(self.wakeup[0], selectors.EVENT_READ, self._signaled)
+        if self.configuration["owner"]:
+            self._watch_owner(self.configuration["owner"])
         self.idle_since = time.monotonic()
         self.path.with_suffix(".ready").touch()
         while not self._finished():
@@ -232,7 +235,20 @@ class Template:
         self.selector.close()
         for end in (*self.wakeup, self.listener):
             end.close()
+        if self.owner is not None:
+            os.close(self.owner)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _watch_owner(self, pid: int) -> None:
+        try:
+            self.owner = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self.ending = True
+        else:
+            self.selector.register(self.owner, selectors.EVENT_READ, self._orphaned)
+
+    def _orphaned(self) -> None:
+        self.ending = True
 
     def _signaled(self) -> None:
         with suppress(BlockingIOError):

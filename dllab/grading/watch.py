@@ -1,0 +1,195 @@
+"""Watch from outside what the processes of a sandbox use.
+
+- `Watcher(roots, limits)`: `look()` says whether a limit is passed, `usage()` what was used
+- `Usage`: seconds of CPU, megabytes, counts
+- `family(roots)`: processes and all that descend from them
+
+Everything is read from `/proc`, which needs no privilege and no help from inside. One process
+cannot pass its own limits (see `confine`); the watcher adds up what several of them use, and for
+the superuser, whose processes the system does not count, it is the only one who counts.
+"""
+
+import os
+import resource
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .confine import LIBRARY_THREADS, SLACK
+from .records import Limits
+
+__all__ = ["Usage", "Watcher", "children", "family"]
+
+_MEGABYTE = 2**20
+_PAGE = resource.getpagesize()
+_TICKS = os.sysconf("SC_CLK_TCK")
+# Empty files take room in the system's memory that a folder's size does not count.
+_FILES = 50_000
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a student's processes have used: CPU seconds, MB beyond the template, threads."""
+
+    cpu_seconds: float = 0.0
+    peak_memory: float = 0.0
+    processes: int = 0
+
+
+@dataclass(frozen=True)
+class _Process:
+    pid: int
+    seconds: float
+    threads: int
+    private: float  # MB of memory that belongs to no file
+
+    @classmethod
+    def read(cls, pid: int) -> "_Process | None":
+        """Return what the system says about a process; None where it has just ended."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            pages = Path(f"/proc/{pid}/statm").read_bytes().split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # times with those of children that have ended, whoever waited for them
+        seconds = sum(map(int, fields[11:15])) / _TICKS
+        private = (int(pages[1]) - int(pages[2])) * _PAGE / _MEGABYTE
+        return cls(pid, seconds, int(fields[17]), private)
+
+
+class Watcher:
+    """Adds up what `roots` and all that descends from them use.
+
+    Args:
+        roots: the first processes.
+        limits: what they may use together.
+        helpers: those among them that belong to the sandbox and not to the student.
+    """
+
+    def __init__(self, roots: Sequence[int], limits: Limits, helpers: Sequence[int] = ()) -> None:
+        self._roots = tuple(roots)
+        self._helpers = set(helpers)
+        self._limits = limits
+        self._folders: list[int] = []
+        self._present = 0.0
+        self._usage = Usage()
+
+    def begin(self, folders: Iterable[str] = ()) -> None:
+        """Count from here on: what is in memory now are the libraries.
+
+        Args:
+            folders: where the student's files go, as seen from outside.
+        """
+        processes = self._processes()
+        self._present = sum(p.private for p in processes if p.pid not in self._helpers)
+        self._usage = Usage(self._usage.cpu_seconds)
+        self.close()
+        for folder in folders:
+            with suppress(OSError):
+                self._folders.append(os.open(folder, os.O_PATH | os.O_CLOEXEC))
+
+    def look(self) -> str:
+        """Return the limit that is passed: 'memory', 'processes' or 'disk'; else ''."""
+        everybody = self._processes()
+        processes = [process for process in everybody if process.pid not in self._helpers]
+        threads = sum(process.threads for process in processes)
+        most = self._limits.memory + SLACK
+        memory = sum(process.private for process in processes) - self._present
+        if memory > most and len(processes) > 1:
+            memory = min(memory, _shared_once(processes) - self._present)
+        used = self._usage
+        self._usage = Usage(
+            max(used.cpu_seconds, sum(process.seconds for process in everybody)),
+            max(used.peak_memory, memory),
+            max(used.processes, threads),
+        )
+        if memory > most:
+            return "memory"
+        if threads > self._limits.processes + LIBRARY_THREADS:
+            return "processes"
+        return "disk" if any(map(_is_crowded, self._folders)) else ""
+
+    def usage(self) -> Usage:
+        """Return what was used until the last look."""
+        return self._usage
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        while self._folders:
+            os.close(self._folders.pop())
+
+    def _processes(self) -> list[_Process]:
+        found = (_Process.read(pid) for pid in family(self._roots))
+        return [process for process in found if process is not None]
+
+
+def _shared_once(processes: Iterable[_Process]) -> float:
+    """Return MB of memory, pages that forked processes share counted once."""
+    total = 0.0
+    for process in processes:
+        try:
+            text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        except PermissionError:
+            total += process.private
+            continue
+        lines = (line.split() for line in text.splitlines()[1:])
+        total += sum(int(words[1]) for words in lines if words[0] == "Pss_Anon:") / 1024
+    return total
+
+
+def _is_crowded(folder: int) -> bool:
+    found = os.fstatvfs(folder)
+    return found.f_files - found.f_ffree > _FILES
+
+
+# -- families --------------------------------------------------------------------------------
+
+
+def family(roots: Iterable[int]) -> set[int]:
+    """Return the numbers of `roots` and of all processes that descend from them.
+
+    An orphan goes to the sandbox's first process, which is one of the roots.
+    """
+    found: set[int] = set()
+    new = set(roots)
+    parents = {} if _lists_children() else _all_parents()
+    while new:
+        found |= new
+        if _lists_children():
+            new = {child for pid in new for child in children(pid)} - found
+        else:
+            new = {pid for pid, parent in parents.items() if parent in new} - found
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Return the numbers of a process's children, of all its threads."""
+    if not _lists_children():
+        return [child for child, parent in _all_parents().items() if parent == pid]
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                text = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                found += map(int, text.split())
+    return found
+
+
+@cache
+def _lists_children() -> bool:
+    """Tell whether the system lists children; not all are built so, and the list is much faster."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
+def _all_parents() -> dict[int, int]:
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                text = Path(f"/proc/{name}/stat").read_bytes()
+                found[int(name)] = int(text.rpartition(b")")[2].split()[1])
+    return found
