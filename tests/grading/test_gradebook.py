@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import FINGERPRINT, LAB, SEED, a_class, a_grade, a_submission
 
@@ -104,7 +104,8 @@ def test_each_check_has_a_row(book):
     assert stored == json.loads(to_json(grade))
 
 
-@given(st.text(st.characters(), max_size=40), st.text(st.characters(), max_size=40))
+@settings(max_examples=40)
+@given(st.text(max_size=40), st.text(max_size=40))
 def test_any_name_and_any_text_comes_back(tmp_path_factory, student, text):
     """Unicode of any kind survives, names of files that are not UTF-8 included."""
     path = tmp_path_factory.mktemp("names") / "gradebook.sqlite"
@@ -114,9 +115,10 @@ def test_any_name_and_any_text_comes_back(tmp_path_factory, student, text):
             grade = a_grade(name, reason=text, problems=(text + "\udc80",))
             assert book.add(grade, a_submission(name))
             assert book.graded(name, grade.digest, FINGERPRINT, SEED)
-            assert [entry.grade for entry in book.attempts(name)] == [grade]
-            book.store_marks(LAB, [_mark(name, attempt=1)])
-        assert {mark.student for mark in book.marks(LAB)} >= {student} - {odd}
+            [entry] = book.attempts(name)
+            assert entry.grade == grade
+            book.store_marks(LAB, [_mark(name, attempt=entry.attempt)])
+        assert {mark.student for mark in book.marks(LAB)} == {student, odd}
         assert {grade.student for grade in book.latest()} == {student, odd}
 
 
