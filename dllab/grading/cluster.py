@@ -11,7 +11,6 @@ machine, so neither Dask's threads nor what a check changes in its process does 
 import atexit
 import json
 import logging
-import os
 import queue
 import tempfile
 import threading
@@ -362,12 +361,11 @@ class _Machine:
         return WorkerProcess(WorkerSettings(kind[0], kind[1], follow_thread=False))
 
     def _template_for(self, order: Order) -> str:
-        if not order.warm or not order.sandboxed:
+        if not order.warm:
             return ""
         with self.lock:
             if not self.template:
-                opened = self.opened.enter_context(Template())
-                self.template = os.fspath(opened.folder)
+                self.template = self.opened.enter_context(Template()).address
         return self.template
 
     def close(self) -> None:

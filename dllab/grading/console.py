@@ -34,7 +34,7 @@ def _opening(title: str, count: int, unchanged: int, jobs: int, sandbox: str) ->
     return [
         one_line(title),
         f"{_plural(count, 'submission')} to grade{same}; {_plural(jobs, 'job')}",
-        f"Sandbox: {one_line(sandbox)}",
+        one_line(sandbox),
     ]
 
 
@@ -137,7 +137,8 @@ def summary(result: ClassResult) -> str:
     if result.mean is not None:
         lines.append(f"Mean of {written(result.mean)} of {result.points} points.")
     if result.needs_person:
-        lines.append(f"{len(result.needs_person)} need a person:")
+        verb = "needs" if len(result.needs_person) == 1 else "need"
+        lines.append(f"{_plural(len(result.needs_person), 'submission')} {verb} a person:")
         rows = [
             f"  {one_line(need.student, 40)} ({need.status}): {one_line(need.reason, 200)}"
             for need in result.needs_person

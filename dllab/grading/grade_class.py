@@ -411,7 +411,7 @@ def _graded(
         yield from run_on_cluster(dask, orders, settings, started, stop.is_set)
         return
     with ExitStack() as opened:
-        settings = settings or _with_template(warm and first.sandboxed, opened)
+        settings = settings or _with_template(warm, opened)
         pool = opened.enter_context(Pool(settings, jobs, started, stop.is_set))
         yield from pool.run(orders)
 
@@ -427,7 +427,7 @@ def _with_template(warm: bool, opened: ExitStack) -> WorkerSettings:
     from dllab.grading.sandbox import Template
 
     template = opened.enter_context(Template())
-    return WorkerSettings(template=str(template.folder))
+    return WorkerSettings(template=template.address)
 
 
 @contextmanager

@@ -1,26 +1,39 @@
 """Stands in for the real grader in worker processes: what a submission says is what happens.
 
-Content is a line such as `score 3` or `die`; the worker, the pool, the gradebook and all that is
-written are the real ones.
+The first cell of a notebook is a line such as `score 3` or `die`. Worker processes, pool,
+gradebook and everything that is written are the real ones.
 """
 
+import json
 import os
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from dllab.grading.records import Grade, Order, TaskGrade, TestGrade
 
 
+def notebook(*cells: str) -> bytes:
+    """Return a notebook with these code cells."""
+    made = [
+        {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": c}
+        for c in cells
+    ]
+    content = {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    return json.dumps(content).encode()
+
+
 def grade(order: Order, template: object = None) -> Grade:
     """Do what the submission says."""
-    words = order.submission.content.decode().split()
-    act = _ACTS.get(words[0], lambda *_: None)
-    act(*words[1:])
+    words = json.loads(order.submission.content)["cells"][0]["source"].split()
+    if act := _ACTS.get(words[0]):
+        act(*words[1:])
     return graded(order, int(words[1]) if words[0] == "score" else 1)
 
 
 def graded(order: Order, earned: int) -> Grade:
+    """Return a grade in which the first checks passed."""
     tests = tuple(
         TestGrade(f"test_{n}", f"Law {n}.", 1, "passed" if n < earned else "failed", "No.")
         for n in range(4)
@@ -37,7 +50,7 @@ def graded(order: Order, earned: int) -> Grade:
     )
 
 
-def _die(*_: str) -> None:
+def _die(*_: str) -> NoReturn:
     print("a last word", file=sys.stderr, flush=True)
     os._exit(7)
 
@@ -68,17 +81,23 @@ def _swallow(*_: str) -> None:
         held.append(bytearray(50 * 2**20))
 
 
-def _raise(*_: str) -> None:
+def _raise(*_: str) -> NoReturn:
     raise RuntimeError("a defect")
+
+
+def _environment(name: str, *_: str) -> None:
+    if name in os.environ:
+        os._exit(9)
 
 
 _ACTS = {
     "die": _die,
     "die-once": _die_once,
-    "hang": lambda *_: time.sleep(1000),
-    "garbage": _garbage,
+    "environment": _environment,
     "flood": _flood,
+    "garbage": _garbage,
+    "hang": lambda *_: time.sleep(1000),
+    "raise": _raise,
     "sleep": lambda seconds, *_: time.sleep(float(seconds)),
     "swallow": _swallow,
-    "raise": _raise,
 }
