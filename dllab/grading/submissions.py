@@ -1,6 +1,7 @@
 r"""Find what students handed in, however their files lie: one `Submission` for each student.
 
 - `find(folder, lab)`: the submissions, in the order of the students' names
+- `find_each(folder, lab)`: the same, one after the other
 - `find_one(folder, lab)`: the submission of the one student whose files are in a folder
 
 Who a submission is from is read from its path alone. Each file or folder directly below `folder`
@@ -28,7 +29,7 @@ import fnmatch
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +44,7 @@ from dllab.grading.released import Released, released
 from dllab.grading.repair import written
 from dllab.grading.steps import repaired
 
-__all__ = ["find", "find_one"]
+__all__ = ["find", "find_each", "find_one"]
 
 MAX_CANDIDATES = 20  # notebooks of one student that are looked into
 LARGEST_TO_COMPARE = 50_000_000  # bytes; a larger one among several is not looked into
@@ -88,6 +89,11 @@ def find(folder: Path, lab: LabFiles, only: Collection[str] = ()) -> list[Submis
         NoSubmissionsError: nothing in it looks like a submission, or none is of a student in
             `only`.
     """
+    return list(find_each(folder, lab, only))
+
+
+def find_each(folder: Path, lab: LabFiles, only: Collection[str] = ()) -> Iterator[Submission]:
+    """Return the same as `find`, one after the other: a class need not fit into memory."""
     folder = Path(folder)
     entries = _open(folder, lab)
     students = _named(_by_student(entries, lab))
@@ -96,8 +102,7 @@ def find(folder: Path, lab: LabFiles, only: Collection[str] = ()) -> list[Submis
     if only:
         students = _only(students, only)
     handed_out = released(lab)
-    found = [_submission(student, files, handed_out) for student, files in students.items()]
-    return sorted(found, key=lambda submission: submission.student)
+    return (_submission(name, students[name], handed_out) for name in sorted(students))
 
 
 def find_one(folder: Path, lab: LabFiles, student: str = "student") -> Submission:
