@@ -226,8 +226,12 @@ def _places(limits: Limits) -> list[str]:
     """
     disk = str(limits.disk * _MEGABYTE)
     shared = str(min(limits.disk, _SHARED_MEMORY) * _MEGABYTE)
+    ours = list(_python())
+    early = [part for place, options in ours if not _covered(place) for part in options]
+    late = [part for place, options in ours if _covered(place) for part in options]
     return [
         *_read_only(),
+        *early,
         *("--proc", "/proc"),
         *("--dev", "/dev"),
         *("--remount-ro", "/dev"),
@@ -235,6 +239,7 @@ def _places(limits: Limits) -> list[str]:
         *("--size", disk, "--tmpfs", HOME),
         *("--dir", f"{HOME}/.tmp"),
         *("--symlink", f"{HOME}/.tmp", "/tmp"),
+        *late,
     ]
 
 
@@ -254,14 +259,29 @@ def _read_only() -> Iterator[str]:
     for hidden in (*map(Path, _SOURCES), *([checkout] if checkout else [])):
         if hidden.is_relative_to("/usr") and hidden.is_dir():
             yield from _emptied(hidden)
+
+
+def _python() -> Iterator[tuple[Path, Sequence[str]]]:
+    """Yield where this Python and the package lie inside, with bubblewrap's options."""
     for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
         for name in _PYTHON_PARTS:
             path = Path(prefix, name)
             if path.exists() and str(prefix) != "/usr":
-                yield from ("--ro-bind", str(path), str(path))
-    yield from ("--ro-bind", str(package), str(package))
+                yield _place(path), ("--ro-bind", str(path), str(_place(path)))
+    package = Path(dllab.__file__).parent
+    yield _place(package), ("--ro-bind", str(package), str(_place(package)))
     if (package / "labs").is_dir():  # a wheel has the checks there
-        yield from _emptied(package / "labs")
+        yield _place(package), tuple(_emptied(_place(package) / "labs"))
+
+
+def _place(path: Path) -> Path:
+    """Return where a path of this machine's lies inside: `/tmp` is a link there."""
+    return Path(HOME, ".tmp", path.relative_to("/tmp")) if path.is_relative_to("/tmp") else path
+
+
+def _covered(place: Path) -> bool:
+    """Whether the student's home would hide it, so that it has to be mounted after that."""
+    return place.is_relative_to(HOME)
 
 
 def _emptied(path: Path) -> Iterator[str]:
