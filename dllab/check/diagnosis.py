@@ -161,10 +161,10 @@ def replay(steps: Sequence[Step], backend: Backend, seconds: float = _LIMIT) -> 
 
 
 def _tells_something(steps: Sequence[Step]) -> bool:
-    """Tell whether any code of the learner's ran and ended: a timeout has no output to compare."""
+    """Tell whether any code of the learner's ran to an end: a timeout has no output to compare."""
     ran = any(step.operation.kind in ("call", "apply") for step in steps)
     fault = steps[-1].outcome.fault if steps else None
-    return ran and not (fault is not None and fault.kind == "timeout")
+    return ran and not (fault is not None and fault.kind in ("timeout", "ended"))
 
 
 def _translate(operation: Operation, refs: Mapping[int, Ref]) -> Operation | None:

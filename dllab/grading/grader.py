@@ -8,7 +8,6 @@
 import inspect
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,7 +26,8 @@ from dllab.check.proxy import unwrap
 from dllab.check.registry import Replacement, TestMark, mark_of
 from dllab.check.runner import Attempt, TestRun, run_checks
 from dllab.check.sentences import StudentError
-from dllab.errors import DLLabError, UnreadableError
+from dllab.errors import UnreadableError
+from dllab.grading.notebook import read
 from dllab.grading.records import (
     Grade,
     MisconceptionNote,
@@ -37,6 +37,9 @@ from dllab.grading.records import (
     TaskGrade,
     TestGrade,
 )
+from dllab.grading.released import released
+from dllab.grading.repair import mend
+from dllab.grading.sandbox import level
 from dllab.grading.session import CodeCell, OutOfTimeError, Session
 from dllab.grading.wire import clean
 
@@ -73,6 +76,7 @@ def grade(order: Order, template: Any = None) -> Grade:
     """
     job = _Job(order, time.monotonic())
     try:
+        job.sandbox = level(order.sandboxed)
         job.files = _lab(order.lab)
         job.tests = _tests(job.files.checks)
         return _grade(job, template)
@@ -89,6 +93,7 @@ def ungraded(order: Order, status: Status, reason: str) -> Grade:
     """Return the record of a submission that somebody else failed to have graded."""
     job = _Job(order, time.monotonic())
     with suppress(Exception):
+        job.sandbox = level(order.sandboxed)
         job.files = _lab(order.lab)
         job.tests = _tests(job.files.checks)
     return job.grade(status, reason)
@@ -106,6 +111,7 @@ class _Job:
         self.problems: tuple[str, ...] = ()
         self.results: dict[str, TestGrade] = {}
         self.session: Session | None = None
+        self.sandbox = ""
 
     def grade(self, status: Status, reason: str = "") -> Grade:
         """Return the grade; a test without a result was not run."""
@@ -121,7 +127,7 @@ class _Job:
             repairs=self.repairs,
             problems=self.problems,
             seed=order.seed,
-            sandbox=_level(order.sandboxed),
+            sandbox=self.sandbox,
             seconds=time.monotonic() - self.start,
             cpu_seconds=session.spent.cpu_seconds if session else 0.0,
             peak_memory=session.spent.peak_memory if session else 0.0,
@@ -192,25 +198,12 @@ def _cells(order: Order, files: LabFiles) -> tuple[Sequence[CodeCell], tuple[Rep
     Raises:
         UnreadableError: there is no notebook in it.
     """
-    from dllab.grading.notebook import read
-    from dllab.grading.released import released
-    from dllab.grading.repair import mend
-
     submission = order.submission
     if submission.problem:
         raise UnreadableError(submission.problem)
     raw, repairs = read(submission.content)
     cells, more = mend(raw, released(files))
     return cells, (*repairs, *more)
-
-
-def _level(sandboxed: bool) -> str:
-    try:
-        from dllab.grading.sandbox import level
-
-        return level(sandboxed)
-    except (ImportError, DLLabError):
-        return "none"
 
 
 # -- results ---------------------------------------------------------------------------------

@@ -11,14 +11,8 @@ have run again, except for what ended the last one: only the task that did it lo
 
 import hashlib
 import itertools
-import os
 import select
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +24,7 @@ from dllab.check.proxy import handle, unwrap
 from dllab.check.sentences import StudentError
 from dllab.errors import GradingError, WireError
 from dllab.grading.records import Order
+from dllab.grading.sandbox import StudentProcess
 from dllab.grading.wire import (
     Inbox,
     Packer,
@@ -52,10 +47,10 @@ class CodeCell(Protocol):
     """A cell to run: its source, and its number as the student counts."""
 
     @property
-    def source(self) -> str: ...  # noqa: D102
+    def source(self) -> str: ...
 
     @property
-    def number(self) -> int: ...  # noqa: D102
+    def number(self) -> int: ...
 
 
 class OutOfTimeError(GradingError):
@@ -179,8 +174,7 @@ class Session:
         self._check_time()
         self._ran = 0
         self._line = _Line(_student_process(self._order, self._template))
-        header = {"is": "start", "limits": asdict(self._order.limits)}
-        self._tell(header | {"confined": self._order.sandboxed})
+        self._tell({"is": "start", "limits": asdict(self._order.limits)})
         try:
             frame = self._line.receive(self._until(_START_SECONDS), None)
             _expect(frame, "ready", "is")
@@ -191,7 +185,7 @@ class Session:
                     f"the learner's process did not start ({ended.reason})"
                 ) from None
             raise
-        self._line.ready = True
+        self._line.begin()
 
     def _run_cell(self, index: int) -> None:
         if index in self._left_out:
@@ -218,7 +212,8 @@ class Session:
         what = f"did not finish within {seconds:g} s"
         if reason != _TIMEOUT:
             what = f"ended Python itself ({_FAULTS[reason][0]})"
-        self._problems[index] = f"Code cell {self._cells[index].number} {what}."
+        number = self._cells[index].number
+        self._problems[index] = f"{f'Code cell {number}' if number else 'A cell'} {what}."
 
     # Operations
 
@@ -419,6 +414,8 @@ def _object(value: Any) -> Any:
 def _fault(reason: str) -> Fault:
     if reason in (_TIMEOUT, _OVER):
         return Fault("timeout")
+    if reason == "garbage":
+        return Fault("unusable", message="it is neither a number, a text, a list nor an array")
     message, hint = _FAULTS[reason]
     return Fault("ended", message=message, hint=hint)
 
@@ -441,6 +438,11 @@ class _Line:
         self._socket.setblocking(False)
         self._inbox = Inbox()
         self._looked = 0.0
+
+    def begin(self) -> None:
+        """Note that the process is ready to run code."""
+        self.ready = True
+        self._process.begin()
 
     def send(self, data: bytes, until: tuple[float, str]) -> None:
         """Send a frame."""
@@ -501,49 +503,7 @@ class _Line:
 
 
 def _student_process(order: Order, template: Any) -> Any:
-    try:
-        from dllab.grading.sandbox import StudentProcess
-    except ModuleNotFoundError:
-        return _PlainProcess().__enter__()
     process = StudentProcess(
         order.limits, sandboxed=order.sandboxed, warm=order.warm, template=template
     )
     return process.__enter__()
-
-
-class _PlainProcess:
-    """A process without a sandbox, until there is one."""
-
-    def __init__(self) -> None:
-        self.sock, theirs = socket.socketpair()
-        self._folder = tempfile.mkdtemp()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dllab.grading.agent"],
-            stdin=theirs,
-            stdout=subprocess.DEVNULL,
-            stderr=None if os.environ.get("AGENT_DEBUG") else subprocess.DEVNULL,
-            cwd=self._folder,
-            env=os.environ | {"PYTHONPATH": os.getcwd(), "PYTHONHASHSEED": "0"},
-        )
-        theirs.close()
-
-    def __enter__(self) -> "_PlainProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self.sock.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def check(self) -> str:
-        return ""
-
-    def usage(self) -> Spent:
-        return Spent()

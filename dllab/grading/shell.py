@@ -13,7 +13,9 @@ import importlib
 import importlib.machinery
 import io
 import os
+import re
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,13 +32,14 @@ from dllab.grading.wire import clean
 __all__ = ["NotebookShell"]
 
 # What these do happens inside the notebook; all other magics only concern its surroundings.
-_REAL_LINE_MAGICS = {"run", "env", "set_env", "cd", "pwd", "load", "reset", "reset_selective"}
+_REAL_LINE_MAGICS = {"run", "env", "set_env", "cd", "pwd", "load"}
 _REAL_CELL_MAGICS = {"writefile", "file"}
 # The body of any other cell magic is Python and is run.
 _OTHER_LANGUAGES = {
     *("!", "bash", "sh", "script", "system", "sx", "cmd", "perl", "ruby", "R", "julia"),
     *("html", "HTML", "javascript", "js", "latex", "markdown", "svg", "SVG", "css", "sql"),
 }
+_OPTIONS = re.compile(r"^(?:-\w+\s*\d*\s+)*")  # of `%timeit`, say
 _CELL_CHARACTERS = 1_000_000
 
 
@@ -60,12 +63,13 @@ class NotebookShell:
         cell by cell has them, too.
         """
         quiet_figures()
+        start = time.monotonic()
         try:
             with time_limit(seconds):
                 error = self._shell.execute(source[:_CELL_CHARACTERS])
-        except TimeUp as late:
+        except (TimeUp, KeyboardInterrupt) as late:
             error = late
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt) and time.monotonic() - start > seconds:
             error = TimeUp()  # the grader interrupts what does not heed the limit
         if error is not None:
             behind = _line_in_cell(error.__traceback__)
@@ -95,14 +99,21 @@ def problem(number: int, error: BaseException | None, seconds: float) -> str:
     """Return the sentence about a cell that stopped, or ''."""
     if error is None or isinstance(error, NotImplementedError):
         return ""  # a task that is not written yet says so itself
+    cell = f"Code cell {number}" if number else "A cell"
     if isinstance(error, TimeUp):
-        return f"Code cell {number} did not finish within {seconds:g} s."
-    try:
-        text = clean(str(error), 200)
-    except BaseException:  # an exception of the learner's may have a broken `__str__`
-        text = ""
+        return f"{cell} did not finish within {seconds:g} s."
+    text = _text(error)
     name = clean(type(error).__name__, 80)
-    return f"Code cell {number} stopped with {name}{': ' if text else ''}{text.rstrip('.')}."
+    return f"{cell} stopped with {name}{': ' if text else ''}{text.rstrip('.')}."
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and isinstance(error.msg, str):
+        return clean(f"{error.msg}, line {error.lineno}" if error.lineno else error.msg, 200)
+    try:
+        return clean(str(error), 200)
+    except BaseException:  # an exception of the learner's may have a broken `__str__`
+        return ""
 
 
 class Sink(io.TextIOBase):
@@ -143,10 +154,15 @@ class _Shell(InteractiveShell):
     """IPython's shell, for a notebook that nobody sees."""
 
     cell_name = "<cell>"
+    in_cell = False
 
     def execute(self, source: str) -> BaseException | None:
         """Run a cell and return the exception that stopped it."""
-        result = self.run_cell(source, store_history=False, silent=True)
+        self.in_cell = True
+        try:
+            result = self.run_cell(source, store_history=False, silent=True)
+        finally:
+            self.in_cell = False
         return result.error_before_exec or result.error_in_exec
 
     def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
@@ -169,11 +185,13 @@ class _Shell(InteractiveShell):
 
     def execute_line(self, line: str) -> None:
         """Run the statement of a timing magic, without its options."""
-        words = line.split()
-        while words and words[0].startswith("-"):
-            words.pop(0)
-        if words:
-            exec(self.transform_cell(line[line.index(words[0]) :]), self.user_ns)
+        statement = _OPTIONS.sub("", line.strip())
+        exec(self.transform_cell(statement), self.user_ns)
+
+    def ask_exit(self) -> None:
+        """Do nothing in a cell: `exit` at the end of a notebook loses no marks."""
+        if not self.in_cell:
+            raise SystemExit
 
     def system(self, cmd: str) -> None:
         """Do nothing: a shell command concerns the notebook's surroundings."""
@@ -244,9 +262,8 @@ def _line_in_cell(trace: TracebackType | None) -> int:
     """Return the line of the cell's own frame, or a line behind its end if it never ran."""
     while trace is not None:
         code = trace.tb_frame.f_code
-        if code.co_name in ("<module>", "<cell line: 0>") or code.co_name.startswith("<cell line"):
-            if "site-packages" not in code.co_filename:
-                return trace.tb_lineno
+        if code.co_name.startswith(("<module>", "<cell line")):
+            return trace.tb_lineno
         trace = trace.tb_next
     return sys.maxsize
 
