@@ -166,10 +166,10 @@ def grade_class(
     limits = _limits(time_limit, memory)
     jobs = _jobs(jobs)
     level = _level(sandboxed, dask)
+    handed_in = _find(Path(submissions), files, only)
     with _open_gradebook(Path(out)) as book, ExitStack() as opened:
+        plan = _plan(book, files, handed_in, _spool(book), seed, bool(only), regrade)
         opened.callback(shutil.rmtree, _spool(book), ignore_errors=True)
-        found = _spooled(_find(Path(submissions), files, only), _spool(book))
-        plan = _plan(book, files, found, seed, bool(only), regrade)
         book.start_run(
             files.name,
             fingerprint=plan.fingerprint,
@@ -271,26 +271,20 @@ def _spool(book: Gradebook) -> Path:
 
 
 def _find(folder: Path, lab: LabFiles, only: Sequence[str]) -> Iterable[Submission]:
-    from dllab.grading.submissions import find
+    from dllab.grading.submissions import find_each
 
-    return find(folder, lab, only)
+    return find_each(folder, lab, only)
 
 
-def _spooled(found: Iterable[Submission], spool: Path) -> list[Submission]:
-    """Return the submissions without their contents, which go into files of our own."""
-    shutil.rmtree(spool, ignore_errors=True)
-    kept = []
-    for submission in found:
-        if submission.content and not submission.path:
-            path = spool / submission.digest
-            if not path.exists():
-                spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-                path.write_bytes(submission.content)
-            submission = replace(submission, path=str(path.absolute()))
-        kept.append(replace(submission, content=b""))
-    if not kept:
-        raise GradingError("there are no submissions to grade: check the folder and `--only`")
-    return kept
+def _spooled(submission: Submission, spool: Path) -> Submission:
+    """Return the submission without its content, which goes into a file of our own."""
+    if submission.content and not submission.path:
+        path = spool / submission.digest
+        if not path.exists():
+            spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(submission.content)
+        submission = replace(submission, path=str(path.absolute()))
+    return replace(submission, content=b"")
 
 
 # -- who is to be graded ----------------------------------------------------------------------
@@ -318,7 +312,8 @@ class _Plan:
 def _plan(
     book: Gradebook,
     lab: LabFiles,
-    found: Sequence[Submission],
+    found: Iterable[Submission],
+    spool: Path,
     seed: int | None,
     some: bool,
     regrade: bool,
@@ -333,13 +328,14 @@ def _plan(
     )
     if regrade and not some and any(run.seed == chosen for run in runs):
         least = book.last_regrade(lab.name, mark, chosen) + 1
+    shutil.rmtree(spool, ignore_errors=True)
     todo, kept = [], []
     for submission in found:
         number = _number(book, lab, submission, mark, chosen, least, some and regrade)
         if number is None:
-            kept.append(submission)
+            kept.append(replace(submission, content=b""))
         else:
-            todo.append((submission, number))
+            todo.append((_spooled(submission, spool), number))
     return _Plan(mark, chosen, least, tuple(todo), tuple(kept))
 
 
