@@ -89,8 +89,12 @@ def released(lab: LabFiles) -> Released:
 @lru_cache(maxsize=16)
 def _released(name: str, folder: str, tasks: tuple[str, ...]) -> Released:
     packed, written = Path(folder, "released.json"), Path(folder, "lab.md")
+    handed_out = Path(folder).parents[1] / f"{name}.ipynb"
     if packed.is_file():
         entries = json.loads(packed.read_text(encoding="utf-8"))["cells"]
+    elif Path(folder).parent.name == "source" and handed_out.is_file():
+        # in a repository; reading `lab.md` would take seconds of imports
+        entries = _notebook_entries(json.loads(handed_out.read_text(encoding="utf-8"))["cells"])
     elif written.is_file():
         entries = _entries(written)
     else:
@@ -111,8 +115,13 @@ def _entries(path: Path) -> Iterable[dict[str, Any]]:
             f"{path}: reading a lab's source needs {error.name}: pip install 'dllab[author]', or "
             "grade with the installed package"
         ) from error
-    for cell in read_lab(path).student_notebook().cells:
-        if cell.cell_type == "code":
-            tags = cell.metadata.get("tags", ())
+    yield from _notebook_entries(read_lab(path).student_notebook().cells)
+
+
+def _notebook_entries(cells: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            tags = cell["metadata"].get("tags", ())
             kind = next((kind for kind in KINDS if kind in tags), "given")
-            yield {"source": cell.source, "kind": kind, "task": cell.metadata.get("task", "")}
+            source, task = "".join(cell["source"]), cell["metadata"].get("task", "")
+            yield {"source": source, "kind": kind, "task": task}
