@@ -29,6 +29,7 @@ from dllab.grading.records import Grade, MisconceptionNote, TestGrade
 __all__ = ["feedback_page", "safe_name", "write_feedback"]
 
 _PROBLEMS, _REPAIRS = 20, 30
+_LONGEST = 10_000  # characters of any text, more than a page shows
 _VERDICTS = {
     "passed": ("✓", "Passed", "right"),
     "failed": ("✗", "Not yet", "wrong"),
@@ -202,10 +203,11 @@ def safe_name(student: str) -> str:
     >>> safe_name("ada"), safe_name("../Zoë O'Neil")
     ('ada', 'Zoë_O_Neil-99db2d4f')
     """
-    plain = unicodedata.normalize("NFC", student)
+    plain = unicodedata.normalize("NFC", student[:200])
     name = re.sub(r"[^\w.-]+", "_", plain, flags=re.UNICODE).strip("._-")[:60]
-    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
-    if name == student and name == name.casefold() and not reserved:
+    # Windows keeps some names for itself; others look like one that has a hash
+    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*-[0-9a-f]{8}", name)
+    if name and name == student == name.casefold() and not reserved:
         return name
     digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name.strip('._-') or 'student'}-{digest}"
@@ -218,7 +220,7 @@ def _without_paths(grade: Grade) -> Grade:
     """
 
     def hide(text: str) -> str:
-        return _OURS.sub("…", text)
+        return _OURS.sub("…", text[:_LONGEST])
 
     tasks = tuple(
         replace(

@@ -51,7 +51,7 @@ NOTES = {
 LAYOUT = (
     ("slopes", "Slopes of four operations", (
         ("test_products", "The slope of a product is the other factor.", 2, 0.1, None),
-        ("test_powers", "The slope of $x^n$ is right for every n up to 5.", 2, 0.25, None),
+        ("test_powers", "The slope of `x ** n` is right for every n up to 5.", 2, 0.25, None),
     )),
     ("fan-out", "A value that is used twice", (
         ("test_sum", "Contributions of two uses add up.", 3, 0.45, "sum"),
