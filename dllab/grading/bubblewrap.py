@@ -106,7 +106,7 @@ class Box:
     def folders(self) -> tuple[str, ...]:
         """Where files can be written, as seen from outside."""
         inside = f"/proc/{self.init}/root"
-        return (f"{inside}{HOME}", f"{inside}/tmp", f"{inside}/dev/shm")
+        return (f"{inside}{HOME}", f"{inside}/dev/shm")
 
     def kill(self) -> None:
         """End everything inside; return when the system has cleared it away.
@@ -238,7 +238,7 @@ def _places(limits: Limits) -> list[str]:
         *("--size", shared, "--tmpfs", "/dev/shm"),
         *("--size", disk, "--tmpfs", HOME),
         *("--dir", f"{HOME}/.tmp"),
-        *("--symlink", f"{HOME}/.tmp", "/tmp"),
+        *("--symlink", f"{HOME[1:]}/.tmp", "/tmp"),
         *late,
     ]
 
