@@ -75,6 +75,7 @@ test-backends: $(INSTALLED)  ## the package on each other Keras backend that is 
 bench: $(INSTALLED)  ## measure, as ratios to a peer in the same run; results in build/bench
 	$(PY) tools/bench_warm.py
 	$(PY) tools/bench.py
+	$(PY) tools/bench_grading.py
 
 clean:  ## remove what was built (not .venv)
 	rm -rf build dist
