@@ -17,7 +17,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any
@@ -50,6 +50,7 @@ class NotebookShell:
         sys.stdout, sys.stderr = Sink(), Sink()
         sys.__stdout__, sys.__stderr__ = Sink(), Sink()  # type: ignore[misc]
         os.environ["MPLBACKEND"] = "agg"
+        sys.path.insert(0, "")  # a notebook imports what it has written itself
         warnings.simplefilter("ignore")
         sys.meta_path.append(_ColabFinder())
         self._shell = _Shell.instance(config=_configuration())
@@ -72,7 +73,7 @@ class NotebookShell:
         if isinstance(error, KeyboardInterrupt) and time.monotonic() - start > seconds:
             error = TimeUp()  # the grader interrupts what does not heed the limit
         if error is not None:
-            behind = _line_in_cell(error.__traceback__)
+            behind = min(map(_line_in_cell, _with_causes(error)))
             with suppress(BaseException), time_limit(seconds):
                 self._make_definitions(source, behind)
         with suppress(BaseException), time_limit(seconds):
@@ -258,8 +259,19 @@ def _no_question(*_: Any) -> str:
 # -- definitions that a failed statement would have kept from being made ----------------------
 
 
-def _line_in_cell(trace: TracebackType | None) -> int:
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those during whose handling it was raised, as a repeated `TimeUp` is."""
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__context__
+
+
+def _line_in_cell(error: BaseException) -> int:
     """Return the line of the cell's own frame, or a line behind its end if it never ran."""
+    trace: TracebackType | None = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         if code.co_name.startswith(("<module>", "<cell line")):
