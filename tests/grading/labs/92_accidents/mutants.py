@@ -1,0 +1,1 @@
+"""No wrong answers: what happens to right ones is the matter here."""

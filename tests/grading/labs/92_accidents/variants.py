@@ -1,0 +1,1 @@
+"""No other right answers: what happens to the one is the matter here."""
