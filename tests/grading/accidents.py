@@ -475,10 +475,10 @@ CASES = (
     Case(
         "a module written by a cell",
         first=[
-            "%%writefile helper.py\ndef total(values):\n    return sum(values)",
-            "from helper import total",
+            "%%writefile helper.py\ndef add(values):\n    return sum(values)",
+            "from helper import add",
         ],
-        edit=change("sum(list(counts))", "total(counts)"),
+        edit=change("sum(list(counts))", "add(counts)"),
     ),
     # the file
     Case("byte order mark", ("byte-order-mark",), write=text("utf-8-sig")),
