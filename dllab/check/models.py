@@ -37,9 +37,9 @@ __all__ = [
 MAX_LAYERS = 200
 MAX_CALLS = 400
 MAX_INPUTS = 8
-MAX_PARAMETERS = 20_000_000
+MAX_PARAMETERS = 10_000_000
 MAX_EXAMPLE = 1_000_000  # numbers in one example
-MAX_BATCH = 20_000_000  # numbers in what a check predicts at once
+MAX_BATCH = 4_000_000  # numbers in what a check predicts at once
 INPUT_TYPES = ("float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "bool")
 
 
@@ -79,7 +79,7 @@ class Answer:
 
     Args:
         shapes: what each call gives, for one example.
-        weights: of each layer, after building.
+        weights: the initial ones of each layer whose weights were not told.
         trainable: how many numbers `fit` would change.
         output: predictions for the batch, if there was one.
         problem: why it cannot be built or run; continues a sentence about the model.
@@ -140,7 +140,9 @@ class Model:
         self.trainable_parameters = answer.trainable
         shapes = {layer: shape for (layer, _), shape in zip(spec.calls, answer.shapes, strict=True)}
         self.layers = tuple(
-            LayerView(layer.kind, layer.settings, weights, shapes.get(number, ()))
+            LayerView(
+                layer.kind, layer.settings, layer.weights or weights, shapes.get(number, ())
+            )
             for number, (layer, weights) in enumerate(zip(spec.layers, answer.weights, strict=True))
         )
 

@@ -28,18 +28,29 @@ class _RefusedError(Exception):
 
 
 class Rebuilder:
-    """Rebuilds models in this process."""
+    """Rebuilds models in this process.
+
+    Args:
+        own_process: this process does nothing else, so that Keras may forget each model, and
+            initial weights are the same in each run.
+    """
+
+    def __init__(self, own_process: bool = False) -> None:
+        self._own_process = own_process
 
     def evaluate(self, spec: Spec, batch: Sequence[np.ndarray] = ()) -> Answer:
         """Rebuild a model, and run it on a batch if there is one; never raise for the model."""
+        keras = import_module("keras")
+        if self._own_process:
+            keras.utils.clear_session()
+            keras.utils.set_random_seed(0)
         try:
-            return _evaluate(spec, batch)
+            return _evaluate(keras, spec, batch)
         except _RefusedError as error:
             return Answer(problem=str(error))
 
 
-def _evaluate(spec: Spec, batch: Sequence[np.ndarray]) -> Answer:
-    keras = import_module("keras")
+def _evaluate(keras: Any, spec: Spec, batch: Sequence[np.ndarray]) -> Answer:
     layers = [_make(keras, layer) for layer in spec.layers]
     inputs, tensors, shapes = [], [], []
     for shape, dtype in spec.inputs:
@@ -55,7 +66,10 @@ def _evaluate(spec: Spec, batch: Sequence[np.ndarray]) -> Answer:
     if batch:
         model = keras.Model(inputs if len(inputs) > 1 else inputs[0], tensors[spec.output])
         output = _run(keras, model, spec, batch, shapes)
-    weights = tuple(tuple(np.array(w) for w in layer.get_weights()) for layer in layers)
+    weights = tuple(
+        () if told.weights else tuple(np.array(weight) for weight in layer.get_weights())
+        for layer, told in zip(layers, spec.layers, strict=True)
+    )
     trainable = sum(math.prod(v.shape) for layer in layers for v in layer.trainable_variables)
     return Answer(tuple(shapes), weights, trainable, output)
 
