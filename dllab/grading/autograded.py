@@ -23,9 +23,10 @@ from dllab.grading.names import bound, parse
 from dllab.grading.records import Grade, TaskGrade, TestGrade
 from dllab.grading.spreadsheet import written
 
-__all__ = ["Frame", "Shown", "compose", "harmless", "notes", "show", "task_of"]
+__all__ = ["MISSING", "Frame", "Shown", "compose", "harmless", "notes", "show", "task_of"]
 
 CHECK = "check-"
+MISSING = "missing"
 _GAP = "\u200b"  # zero width: nothing is seen of it, and `<` before it begins no tag
 _ACTIVE = re.compile(
     r"<(?=[A-Za-z/!?])"  # a tag, a comment, an address in angle brackets
@@ -96,7 +97,7 @@ def compose(
     # backwards, so that places stay right; a missing cell comes after the one before it
     after = {name: place + 1 for name, place in places.items()}
     for place, missing in reversed(_gaps(frame, after, len(made))):
-        made.insert(place, _cell(Shown(missing.kind, missing.source), missing))
+        made.insert(place, _missing(missing))
     for number, cell in enumerate(made):
         cell.id = f"cell-{number}"
     return new_notebook(cells=made)
@@ -114,6 +115,12 @@ def _places(
             for at, cell in enumerate(cells):
                 if at not in taken and names & _bound(cell):
                     places[task] = at
+    for wanted in frame:  # an answer that nobody touched and that lost its metadata
+        if wanted.solution and wanted.name not in places:
+            taken = set(places.values())
+            for at, cell in enumerate(cells):
+                if at not in taken and cell.source.strip() == wanted.source.strip():
+                    places[wanted.name] = at
     return places
 
 
@@ -139,6 +146,16 @@ def _cell(cell: Shown, frame: Frame | None) -> NotebookNode:
     if kind == "code":
         return new_code_cell(source or "", metadata=metadata)
     return new_markdown_cell(harmless(source or ""), metadata=metadata)
+
+
+def _missing(frame: Frame) -> NotebookNode:
+    """Return a cell that the submission has not; what a person grades may be anywhere in it."""
+    note = "(This cell is missing in what was handed in; look for the answer in other cells.)"
+    source = frame.source if frame.locked or frame.task else note
+    cell = _cell(Shown(frame.kind, source), frame)
+    if not frame.locked:
+        cell.metadata["dllab"] = MISSING
+    return cell
 
 
 def harmless(text: str) -> str:

@@ -76,7 +76,7 @@ from traitlets.config.loader import PyFileConfigLoader
 from dllab.check.loading import LabFiles
 from dllab.errors import ExportError, UnknownLabError, UnreadableError
 from dllab.grading import gradebook as ours
-from dllab.grading.autograded import Frame, Shown, compose, harmless, notes, show, task_of
+from dllab.grading.autograded import MISSING, Frame, Shown, compose, harmless, notes, show, task_of
 from dllab.grading.exports import only_lab
 from dllab.grading.files import write_atomically
 from dllab.grading.fingerprint import fingerprint, open_lab
@@ -389,7 +389,8 @@ class _Target:
                 if task is not None:
                     self._score(cell, grade, task, points.get(cell.name))
                 elif answers is not None:
-                    self._score_by_hand(cell, answers.get(cell.name))
+                    answer = None if _unread(grade) else answers.get(cell.name)
+                    self._score_by_hand(cell, answer)
             if cell.solution or cell.task:
                 self._comment(cell, grade, None if answers is None else answers.get(cell.name))
         self.book.db.commit()
@@ -426,9 +427,14 @@ class _Target:
         return self.book.find_grade(cell.name, self.notebook, self.assignment, self.student)
 
 
+def _unread(grade: Grade) -> bool:
+    """Whether no check has seen the submission."""
+    return grade.status in ("unreadable", "failed")
+
+
 def _untouched(frame: Frame, answer: NotebookNode | None) -> bool:
     """Whether a cell for an answer is there as it was handed out."""
-    if answer is None or frame.task:
+    if answer is None or frame.task or answer.metadata.get("dllab") == MISSING:
         return False
     before = frame.source if frame.kind == "code" else harmless(frame.source)
     return answer.source == before
@@ -439,7 +445,7 @@ def _points(frame: Iterable[Frame], grade: Grade) -> dict[str, float]:
 
     An instructor may count a task higher or lower than the lab does: points follow.
     """
-    if grade.status in ("unreadable", "failed"):
+    if _unread(grade):
         return {}
     points = {}
     for cell in frame:
