@@ -114,7 +114,7 @@ def _compare_fingerprints(order: Order) -> None:
         raise FingerprintError(
             f"this machine's lab {Path(order.lab).name!r} or its dllab is another one than "
             f"the order's (fingerprint {own[:12]}, expected {order.fingerprint[:12]}): "
-            "install the same version everywhere"
+            "install the same version everywhere, and change nothing during a run"
         )
 
 

@@ -99,3 +99,12 @@ def first_lab(tmp_path_factory):
     course = Course(folder, name, ROOT)
     course.nbgrader("generate_assignment", name)
     return course, read_lab(ROOT / "labs" / "source" / name)
+
+
+@pytest.fixture(scope="session")
+def still_package(tmp_path_factory):
+    """A folder with a copy of `dllab`, which nobody edits while a long test runs from it."""
+    folder = tmp_path_factory.mktemp("package")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "dllab", folder / "dllab", ignore=ignored)
+    return folder

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from classes import ANSWERS, HERE, TINY, fake_settings, hand_in, settled
