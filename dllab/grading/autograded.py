@@ -130,7 +130,7 @@ def _bound(cell: Shown) -> frozenset[str]:
 
 
 def _gaps(frame: Sequence[Frame], after: dict[str, int], end: int) -> list[tuple[int, Frame]]:
-    gaps, place = [], 0
+    gaps, place = [], 0 if after else end
     for cell in frame:
         if cell.name in after:
             place = max(place, after[cell.name])

@@ -34,6 +34,7 @@ import secrets
 import stat
 import sys
 import time
+import tomllib
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -177,22 +178,31 @@ def _lines(lines: Iterable[str]) -> bytes:
 
 
 def _requirements() -> list[str]:
-    """Return what this package needs in order to grade, as its metadata says."""
+    """Return what this package needs in order to grade."""
     from packaging.requirements import Requirement
 
-    try:
-        needed = metadata.requires("dllab") or []
-    except metadata.PackageNotFoundError as error:
-        raise ExportError(
-            "`dllab` is not installed, so nobody knows what it needs: pip install -e . first"
-        ) from error
     kept = []
-    for line in needed:
+    for line in _declared():
         requirement = Requirement(line)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", "grade")):
             kept.append(f"{requirement.name}{requirement.specifier}")
     return sorted(kept, key=str.lower)
+
+
+def _declared() -> list[str]:
+    """Return the requirements of a checkout, or else those of the installed package."""
+    project = _PACKAGE.parent / "pyproject.toml"
+    if project.is_file():
+        declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        if declared["name"] == "dllab":
+            return [*declared["dependencies"], *declared["optional-dependencies"]["grade"]]
+    try:
+        return metadata.requires("dllab") or []
+    except metadata.PackageNotFoundError as error:
+        raise ExportError(
+            "`dllab` is not installed, so nobody knows what it needs: pip install -e . first"
+        ) from error
 
 
 def _constraints() -> list[str]:

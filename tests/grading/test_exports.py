@@ -2,11 +2,14 @@
 
 import csv
 import io
+import json
 
 import pytest
+from typer.testing import CliRunner
 
+from dllab.cli import app
 from dllab.errors import ExportError
-from dllab.grading.exports import Mark, export, fill_canvas, fill_moodle, mark_of
+from dllab.grading.exports import Mark, export, fill_canvas, fill_moodle, mark_of, shown
 from dllab.grading.gradebook import FinalMark, Gradebook, MarkStep
 from dllab.grading.records import Grade, MisconceptionNote, TaskGrade, TestGrade
 from dllab.grading.roster import Person, pair
@@ -67,6 +70,11 @@ def test_canvas_knows_a_login_that_is_an_address():
     assert canvas(given=marks(alan=3)).written == {"alan": "3"}
 
 
+def test_canvas_drops_accents_from_the_names_of_files():
+    template = CANVAS.replace("Lovelace, Ada", "Núñez, Zoë")
+    assert canvas(template, [Mark("nezzo_501", 3, 20)]).written == {"nezzo_501": "3"}
+
+
 def test_two_people_of_one_name_are_never_guessed():
     filled = canvas(given=[Mark("Sam Smith", 3, 20), Mark("nobody", 4, 20)])
     assert filled.ambiguous == {"Sam Smith": ("Smith, Sam (503)", "Smith, Sam (504)")}
@@ -76,7 +84,7 @@ def test_two_people_of_one_name_are_never_guessed():
 
 
 def test_two_students_of_ours_in_one_row_are_never_guessed():
-    filled = canvas(given=marks(ada=3) + [Mark("501", 4, 20)])
+    filled = canvas(given=[*marks(ada=3), Mark("501", 4, 20)])
     assert set(filled.ambiguous) == {"ada", "501"}
     assert not filled.written
 
@@ -189,8 +197,15 @@ def moodle(template=MOODLE, given=None, **options):
 
 @pytest.mark.parametrize(
     "student",
-    ["Participant 71", "Participant_71", "Ada Lovelace_71", "ada@uni.example", "ada"]
-    + ["Ada Lovelace", "71"],
+    [
+        "Participant 71",
+        "Participant_71",
+        "Ada Lovelace_71",
+        "ada@uni.example",
+        "ada",
+        "Ada Lovelace",
+        "71",
+    ],
 )
 def test_moodle_knows_a_student(student):
     assert moodle(given=[Mark(student, 3, 20)]).written == {student: "3"}
@@ -307,3 +322,49 @@ def test_the_better_rule_wins():
     """An identifier that fits decides, whatever else a name fits."""
     people = [Person.of(1, ["ada"], ["Bob"], "1"), Person.of(2, ["x"], ["Ada"], "2")]
     assert pair(["ada"], people).rows == {"ada": 1}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["grades", *map(str, arguments)])
+
+
+def test_the_command_fills_a_template_and_lists_who_is_left(graded, tmp_path):
+    template = tmp_path / "template.csv"
+    template.write_text(CANVAS.replace(f"{LAB} (12)", "Backpropagation (12)"))
+    options = ["--to", "canvas", "--template", template, "--output", tmp_path / "import.csv"]
+    result = run("export", graded, *options, "--scale")
+    assert result.exit_code == 3
+    assert "1 marks written into column 'Backpropagation (12)'" in result.output
+    assert "not written: alan: needs a person: unreadable" in result.output
+
+
+def test_the_command_shows_a_class_and_a_student(graded):
+    assert [row["student"] for row in shown(graded)] == ["ada", "alan"]
+    listed = run("show", graded)
+    assert listed.exit_code == 0
+    assert "unreadable" in listed.output
+    one = run("show", graded, "--student", "ada", "--json")
+    assert [row["points"] for row in json.loads(one.output)] == ["3 of 3", "0 of 2"]
+
+
+def test_an_unknown_student_lab_or_platform_is_an_error(graded, tmp_path):
+    with pytest.raises(ExportError, match="did you mean 'alan'"):
+        shown(graded, student="allan")
+    with pytest.raises(ExportError, match=LAB):
+        shown(graded, lab="04_training")
+    with pytest.raises(ExportError, match="canvas, moodle"):
+        export(graded, "blackboard", tmp_path / "a", tmp_path / "b")
+    with pytest.raises(ExportError, match="cannot be read"):
+        export(graded, "canvas", tmp_path / "a", tmp_path / "b")
+
+
+def test_what_a_student_wrote_moves_no_cursor(tmp_path):
+    with Gradebook(tmp_path / "gradebook.sqlite") as book:
+        book.add(grade("[bold]eve\x1b[2J", sentence="\x1b]0;title\x07"))
+    assert "\x1b" not in json.dumps(shown(tmp_path))
+    assert "[bold]eve" in run("show", tmp_path).output
+
+
+@pytest.mark.parametrize("command", ["export", "show", "nbgrader", "gradescope"])
+def test_help_has_examples(command):
+    assert "dllab grades" in run(command, "--help").output
