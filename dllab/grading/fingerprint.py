@@ -25,6 +25,7 @@ _PARTS = ("check", "data", "grading", "scratch", "train", "warm", "seed.py", "sh
 _NOT_DECIDING = frozenset(
     f"grading/{name}.py"
     for name in (
+        "autograded",
         "cluster",
         "console",
         "course",
