@@ -232,9 +232,9 @@ def _places(limits: Limits) -> list[str]:
     return [
         *_read_only(),
         *early,
-        *("--proc", "/proc"),
-        *("--dev", "/dev"),
-        *("--remount-ro", "/dev"),
+        # whole: some of it obeys the superuser's number alone, whatever the rights
+        *("--proc", "/proc", "--remount-ro", "/proc"),
+        *("--dev", "/dev", "--remount-ro", "/dev"),
         *("--size", shared, "--tmpfs", "/dev/shm"),
         *("--size", disk, "--tmpfs", HOME),
         *("--dir", f"{HOME}/.tmp"),

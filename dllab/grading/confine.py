@@ -18,7 +18,6 @@ import platform
 import resource
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from .records import Limits
@@ -46,8 +45,6 @@ def harden(limits: Limits) -> None:
         OSError: the system refuses; nothing of the student's may run then.
     """
     _limit_resources(limits)
-    with suppress(OSError):  # when memory runs out, this process goes before any other
-        Path("/proc/self/oom_score_adj").write_text("1000")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         _fail("no_new_privs")
@@ -209,7 +206,30 @@ _MACHINE: _Numbers = {
     "iopl": (172, None),
     "ioperm": (173, None),
 }
-_REFUSED: _Numbers = _NAMESPACES | _OTHER_PROCESSES | _RARE | _SHARED_MEMORY | _MACHINE
+# Where the superuser grades, the student's process owns what that user owns outside, device files
+# among it: read-only mounts do not protect those from their owner.
+_ATTRIBUTES: _Numbers = {
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+}
+# For the same reason; these do nothing and report success, because copying a file uses them.
+_PRETENDED: _Numbers = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+}
+_REFUSED: _Numbers = (
+    _NAMESPACES | _OTHER_PROCESSES | _RARE | _SHARED_MEMORY | _MACHINE | _ATTRIBUTES
+)
 # Refused or not according to their arguments, see `_judgements`.
 _JUDGED: _Numbers = {
     "clone": (56, 220),
@@ -217,6 +237,7 @@ _JUDGED: _Numbers = {
     "socket": (41, 198),
     "socketpair": (53, 199),
     "ioctl": (16, 29),
+    "fcntl": (72, 25),
     "personality": (135, 92),
 }
 _NEWEST_KNOWN = 462  # `mseal`, Linux 6.10: what came later was not looked at
@@ -224,6 +245,8 @@ _X32 = 0x40000000
 _CLONE_NEW_NAMESPACE = 0x7E020000  # mount, control group, host name, IPC, user, PID, network
 _AF_UNIX = 1
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # typing into a terminal on somebody's behalf
+
+_F_SETLEASE = 1024  # makes others wait who want to write to a file
 
 # Classic BPF over `struct seccomp_data`, see linux/seccomp.h and linux/filter.h.
 _NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT, _SECOND_ARGUMENT_AT = 0, 4, 16, 24
@@ -250,9 +273,10 @@ def seccomp_program(machine: str | None = None) -> bytes:
         (_JUMP_AT_LEAST, 0, 1, _NEWEST_KNOWN + 1),
         _refuse(errno.ENOSYS),
     ]
-    for numbers in _REFUSED.values():
-        if (number := numbers[column]) is not None:
-            program += [(_JUMP_EQUAL, 0, 1, number), _refuse(errno.EPERM)]
+    for calls, answer in ((_REFUSED, errno.EPERM), (_PRETENDED, 0)):
+        known = (numbers[column] for numbers in calls.values())
+        for number in (number for number in known if number is not None):
+            program += [(_JUMP_EQUAL, 0, 1, number), _refuse(answer)]
     program += _judgements(column)
     program.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
@@ -288,6 +312,14 @@ def _judgements(column: int) -> Iterable[_Instruction]:
             (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
             (_JUMP_EQUAL, 1, 0, _TIOCSTI),
             (_JUMP_EQUAL, 0, 1, _TIOCLINUX),
+            _refuse(errno.EPERM),
+        ],
+    )
+    yield from _rule(
+        number["fcntl"],
+        [
+            (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
+            (_JUMP_EQUAL, 0, 1, _F_SETLEASE),
             _refuse(errno.EPERM),
         ],
     )

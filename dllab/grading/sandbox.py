@@ -57,9 +57,10 @@ def level(sandboxed: bool = True) -> str:
     if not sandboxed:
         return "NO SANDBOX: students' code ran with the grader's own rights, within limits only"
     calls = "filtered system calls" if seccomp_program() else "unfiltered system calls"
+    started = "started by the superuser, " if os.geteuid() == 0 else ""
     return (
-        f"sandbox: bubblewrap {version()}, no network, read-only system, private files and "
-        f"processes, no privileges, {calls}, limits on memory, time, processes and files"
+        f"sandbox: bubblewrap {version()}, {started}no network, read-only system, private files "
+        f"and processes, no privileges, {calls}, limits on memory, time, processes and files"
     )
 
 
@@ -122,6 +123,9 @@ class StudentProcess:
     def begin(self) -> None:
         """Count memory from here on; call it when the agent is ready, before it runs a cell."""
         self._watcher.begin(self._runs.folders)
+        if (pid := self._runs.main()) is not None:
+            with suppress(OSError):  # when memory runs out, this process goes before any other
+                Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
     def interrupt(self) -> None:
         """Interrupt the student's main process (SIGINT)."""
