@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dllab.check.limits import time_limit
 from dllab.check.loading import LabFiles
 from dllab.check.protocol import Backend
 from dllab.check.proxy import Session, Step, Student, current
@@ -30,6 +31,8 @@ __all__ = ["Attempt", "TestRun", "fresh_seed", "run_checks"]
 
 Status = Literal["passed", "failed", "not started"]
 _SECOND_CHANCE = 2.0  # seconds for a call of code that did not end in an earlier test
+_WHOLE_TEST = 60.0  # seconds for all that a test does, or
+_OPERATIONS = 6  # times what one of its operations may take, if that is more
 _SETTINGS = Path(__file__).with_name("runner.ini")
 
 
@@ -43,6 +46,8 @@ class Attempt:
         tasks: only the tests of these tasks; None for all.
         label: what the report of a law calls it.
         patience: factor on the time limits; more than 1 for code that is known to end.
+        bounded: limit each test as a whole, too: what the learner's code returned may make the
+            check's own code endless.
     """
 
     backend: Callable[[], Backend]
@@ -50,6 +55,7 @@ class Attempt:
     tasks: tuple[str, ...] | None = None
     label: str = ""
     patience: float = 1.0
+    bounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,15 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
         def rng(self, _attempt: Attempt, request: Any) -> np.random.Generator:
             test = zlib.crc32(request.function.__name__.encode())
             return np.random.default_rng([_attempt.seed, test])
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+            attempt = pyfuncitem.callspec.params["_attempt"]
+            if not attempt.bounded:
+                return (yield)
+            seconds = max(_WHOLE_TEST, _OPERATIONS * pyfuncitem.function.__dllab_task__.seconds)
+            with time_limit(seconds * attempt.patience):
+                return (yield)
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:

@@ -21,12 +21,14 @@ from dllab.check.diagnosis import Diagnosis, diagnose
 from dllab.check.expect import UnexpectedError
 from dllab.check.limits import TimeUp
 from dllab.check.loading import LabFiles, find_lab, lab_names, read_lab_folder
+from dllab.check.models import ModelError, evaluated_by
 from dllab.check.protocol import Backend, Operation, Ref, convert
 from dllab.check.proxy import unwrap
 from dllab.check.registry import Replacement, TestMark, mark_of
 from dllab.check.runner import Attempt, TestRun, run_checks
 from dllab.check.sentences import StudentError
 from dllab.errors import UnreadableError
+from dllab.grading.evaluator import ProcessEvaluator
 from dllab.grading.notebook import read
 from dllab.grading.records import (
     Grade,
@@ -146,19 +148,26 @@ def _grade(job: _Job, template: Any) -> Grade:
     assert files is not None
     cells, repairs = _cells(order, files)
     job.repairs += repairs
-    with Session(order, cells, template) as session:
+    models = ProcessEvaluator(
+        template, sandboxed=order.sandboxed, warm=order.warm, patience=order.patience
+    )
+    with models, evaluated_by(models), Session(order, cells, template) as session:
         job.session = session
         job.problems = tuple(_presentable(problem) for problem in session.run_cells())
-        attempt = Attempt(
-            lambda: session.backend(_running_test()), order.seed, patience=order.patience
-        )
-        runs = run_checks(files, [attempt])
+        runs = run_checks(files, [_attempt(order, session)])
         diagnoses = _diagnoses(files, runs, session)
     job.results = {run.test: _result(run, diagnoses.get(run.test)) for run in runs}
     if any(result.status == "not run" for result in job.results.values()):
         seconds = order.limits.seconds * order.patience
         return job.grade("partly graded", f"It was not done within {seconds:g} s.")
     return job.grade("graded")
+
+
+def _attempt(order: Order, session: Session) -> Attempt:
+    def backend() -> Backend:
+        return session.backend(_running_test())
+
+    return Attempt(backend, order.seed, patience=order.patience, bounded=True)
 
 
 def _running_test() -> str:
@@ -235,7 +244,7 @@ def feedback_sentence(run: TestRun) -> str:
     pytest says about the check's own values does not: it may hold an expected value.
     """
     error = run.error
-    if isinstance(error, (StudentError, UnexpectedError)):
+    if isinstance(error, (StudentError, UnexpectedError, ModelError)):
         return _presentable(str(error))
     if isinstance(error, TimeUp):
         return _ENDLESS
@@ -257,7 +266,7 @@ def _own_message(error: AssertionError) -> str:
 
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
-_PATH = re.compile(r"(?<![\w./])/(?:[\w.+@ -]+/)+([\w.+@-]*)")
+_PATH = re.compile(r"(?<![\w./])/(?:[\w.+@-]+/)+([\w.+@-]*)")
 _STUDENTS_OWN = ("/home/student/", "/tmp/")
 
 

@@ -22,7 +22,6 @@ from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any
 
-from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -253,7 +252,7 @@ def _configuration() -> Config:
 
 
 def _no_question(*_: Any) -> str:
-    raise StdinNotImplementedError("nobody is there to answer `input`: give the value in the code")
+    raise EOFError("nobody is there to answer `input`: give the value in the code")
 
 
 # -- definitions that a failed statement would have kept from being made ----------------------
