@@ -275,7 +275,8 @@ def test_hostile_code_is_only_looked_at(source):
 
 def test_nothing_is_run(capsys):
     """Looking at code never runs it, not even a decorator, default, annotation or magic."""
-    source = "print('ran')\n@print\ndef f(x=print('ran')) -> print('ran'): pass\nclass A(print('a')): pass"
+    decorated = "@print\ndef f(x=print('ran')) -> print('ran'): pass"
+    source = f"print('ran')\n{decorated}\nclass A(print('a')): pass"
     mend(code(source, "%run x.py", "!touch /tmp/never", f"{source}\n("), NO_LAB)
     assert capsys.readouterr().out == ""
 
