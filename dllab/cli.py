@@ -69,6 +69,7 @@ _EXTRAS = {
     "jinja2": "grade",
     "jupytext": "author",
     "nbclient": "author",
+    "nbconvert": "author",
     "nbformat": "author",
     "nbgrader": "author",
     "ipykernel": "lab",

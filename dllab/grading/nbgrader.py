@@ -30,7 +30,8 @@ Options, all with a default that works:
     c.GradeSubmission.labs = {"homework-3": "03_backpropagation"}  # if not called like the lab
     c.GradeSubmission.seconds = 180      # for one submission
     c.GradeSubmission.memory = 2048      # MB beyond the libraries
-    c.GradeSubmission.seed = 7           # of the checks; a secret of the course unless told
+    c.GradeSubmission.seed = 7           # of the checks; unless told, a secret that is made once
+                                         # and kept in the course's folder, in `.dllab-seed`
     c.GradeSubmission.warm = True        # fork from a template that has imported the libraries
 
 What changes: a submission is read however it is damaged, and is graded as `dllab grade` grades
@@ -515,7 +516,8 @@ def write_scores(
                 continue
             theirs.update_or_create_student(entry.student)
             when = {"timestamp": entry.submitted_at} if entry.submitted_at else {}
-            theirs.update_or_create_submission(assignment, entry.student, **when)
+            with theirs.db.no_autoflush:  # nbgrader links the parts before it adds them
+                theirs.update_or_create_submission(assignment, entry.student, **when)
             target = _Target(theirs, notebook, assignment, entry.student)
             made = _autograded(coursedir, target, entry.grade)
             target.save(entry.grade, made)

@@ -493,15 +493,16 @@ def checked(student, earned, status="graded", digest="other", reason=""):
     return Grade(student, digest, LAB, "f", status, reason, tuple(tasks))
 
 
-@pytest.fixture
-def written(own, tmp_path):
-    """A grading folder with five students, and the course that has their scores now."""
+@pytest.fixture(scope="module")
+def written(own, tmp_path_factory):
+    """A grading folder with four students, and the course that has their scores now."""
+    out = tmp_path_factory.mktemp("grades")
     released = own.released()
     own.submit("same", released)
     content = (own.folder / "submitted" / "same" / LAB / f"{LAB}.ipynb").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     late = MarkStep("late", -2, "one day late")
-    with Gradebook(tmp_path / "gradebook.sqlite") as book:
+    with Gradebook(out / "gradebook.sqlite") as book:
         book.start_run(LAB, fingerprint="f", seed=1, points=20)
         book.add(checked("same", 10, digest=digest), Submission("same", "x", digest, b"", TIME))
         for student, status in (("elsewhere", "graded"), ("lost", "unreadable")):
@@ -512,7 +513,7 @@ def written(own, tmp_path):
     with Theirs(f"sqlite:///{own.folder / 'gradebook.db'}") as theirs:
         for student in ("same", "elsewhere", "lost"):
             theirs.update_or_create_student(student)
-    return own, tmp_path, write_scores(tmp_path, own.folder)
+    return own, out, write_scores(out, own.folder)
 
 
 TIME = "2026-11-02T10:00:00+00:00"
