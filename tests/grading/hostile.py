@@ -156,6 +156,9 @@ def report():
 """
 
 
+_TIME_TO_LOOK = {"cell_seconds": 10}
+
+
 def _spy(body: str) -> str:
     return f"{dedent(SPY).strip()}\n{dedent(body).strip()}\nreport()"
 
@@ -761,6 +764,7 @@ _cheat(
     ip.ast_transformers.append(Strip())
     ip.input_transformers_cleanup.append(lambda lines: ["pass\\n"])
     """,
+    earned=range(2),
 )
 _cheat(
     "patched-numpy",
@@ -1099,6 +1103,7 @@ _cheat(
         except Exception:
             pass
     """),
+    limits=_TIME_TO_LOOK,
     says=CLEAN,
 )
 _cheat(
@@ -1152,7 +1157,7 @@ LEAKS = "leaks"
 
 
 def _leak(name: str, body: str, **options: Any) -> None:
-    options = {"says": CLEAN, "base": "untouched", "earned": 0} | options
+    options = {"says": CLEAN, "base": "untouched", "earned": 0, "limits": _TIME_TO_LOOK} | options
     _add(LEAKS, name, options.pop("earned"), _spy(body), **options)
 
 
@@ -1207,11 +1212,13 @@ _leak(
             except OSError:
                 pass
     for folder, names, files in os.walk("/"):
-        names[:] = [n for n in names if n not in ("proc", "sys", "usr", "site-packages")]
+        names[:] = [n for n in names if n not in ("proc", "sys", "usr", "site-packages", "lib", "pts")]
         for name in [*names, *files]:
             saw("name", name)
         for file in files:
             try:
+                if file in ("tty", "ptmx", "random", "console"):
+                    continue
                 with open(os.path.join(folder, file), "rb") as f:
                     saw(file, f.read(200_000))
             except OSError:
@@ -1226,7 +1233,9 @@ _leak(
     import sys
     saw("argv", sys.argv); saw("orig", sys.orig_argv); saw("path", sys.path)
     for name, module in list(sys.modules.items()):
-        saw(name, vars(module))
+        for value in list(vars(module).values()):
+            if type(value) in (str, bytes, list, tuple):
+                saw(name, value)
         if "checks" in name or name.startswith(("dllab.authoring", "pytest", "_pytest")):
             found.append(name)
     """,
@@ -1365,7 +1374,13 @@ LIMITS = "limits and network"
 
 
 def _outside(name: str, body: str, **options: Any) -> None:
-    _add(LIMITS, name, 0, _spy(body), **({"says": CLEAN, "base": "untouched"} | options))
+    _add(
+        LIMITS,
+        name,
+        0,
+        _spy(body),
+        **({"says": CLEAN, "base": "untouched", "limits": _TIME_TO_LOOK} | options),
+    )
 
 
 _outside(
@@ -1403,6 +1418,8 @@ _outside(
                 if kind != 3:
                     continue
             for protocol in (0, 9, 15, 16):
+                if family == 1:  # the kernel makes an ordinary datagram socket of it
+                    continue
                 try:
                     socket.socket(family, kind, protocol).close(); found.append(f"{family}/{kind}")
                 except OSError:
@@ -1447,11 +1464,13 @@ _outside(
         os.nice(-5); found.append("nice")
     except OSError:
         pass
-    for path in ("/proc/sys/kernel/hostname", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/vm/drop_caches",
-                 "/proc/sysrq-trigger", "/sys/fs/cgroup/cgroup.procs", "/proc/self/oom_score_adj"):
+    for path in ("/proc/sys/kernel/hostname", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/vm/swappiness",
+                 "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/fs/cgroup/cgroup.procs", "/proc/irq/0/smp_affinity"):
         try:
-            before = open(path).read() if "trigger" not in path and "drop" not in path else ""
-            open(path, "w").write("-1000" if "oom" in path else before or "1"); found.append(path)
+            before = b"" if "trigger" in path else open(path, "rb").read()
+            fd = os.open(path, os.O_WRONLY)
+            found.append(path)
+            os.write(fd, before)
         except OSError:
             pass
     try:
@@ -1502,22 +1521,23 @@ _outside(
 _outside(
     "processes-in-view",
     """
-    mine = {os.getpid()}
+    # the sandbox's own first process and what keeps it open are all there is
     for pid in os.listdir("/proc"):
-        if pid.isdigit() and int(pid) not in mine:
+        if pid.isdigit() and int(pid) != os.getpid():
             try:
                 text = open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\\0", b" ")
+                if b"sleep" not in text and int(pid) != 1:
+                    found.append(f"{pid} {text[:60]!r}")
+                for name in ("environ", "cmdline"):
+                    saw(name, open(f"/proc/{pid}/{name}", "rb").read())
+                for fd in os.listdir(f"/proc/{pid}/fd"):
+                    target = os.readlink(f"/proc/{pid}/fd/{fd}")
+                    if not target.startswith(("/dev/null", "socket:", "anon_inode:", "pipe:")):
+                        found.append(f"{pid} {fd} {target}")
+                if os.path.exists(f"/proc/{pid}/root@canary@"):
+                    found.append(f"{pid} root")
             except OSError:
                 continue
-            if int(pid) != 1 and b"bwrap" not in text:
-                found.append(f"{pid} {text[:60]!r}")
-            for name in ("mem", "environ", "root", "cwd", "fd", "ns/mnt", "stack"):
-                try:
-                    path = f"/proc/{pid}/{name}"
-                    os.listdir(path) if name in ("root", "fd", "cwd") else open(path, "rb").read(1)
-                    found.append(f"{pid}/{name}")
-                except OSError:
-                    pass
     """,
 )
 _outside(

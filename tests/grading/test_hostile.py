@@ -8,9 +8,11 @@ group: what a case poisons stays poisoned, so once is enough, and `-k` finds the
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -26,13 +28,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hostile
-from dllab.grading.sandbox import Template
 from hostile import CASES, GROUPS, Case, Places
 
 from dllab.authoring.project import find_root
 from dllab.grading.feedback import feedback_page, write_feedback
+from dllab.grading.gradebook import Gradebook
 from dllab.grading.grader import grade
 from dllab.grading.records import Grade, Limits, Order, Submission, to_json
+from dllab.grading.sandbox import Template
 
 ROOT = find_root(Path(__file__).parent)
 SEED = 3141592653
@@ -75,7 +78,7 @@ class Machine:
             port=self.listeners[0].getsockname()[1],
             abstract=abstract,
             canary=str(home / ".token"),
-            template=os.environ.get("DLLAB_WARM_DIR", "/nowhere"),
+            template=self.template.address,
             outside=str(folder / "made-outside"),
             package=str(ROOT / "dllab"),
             root=str(ROOT),
@@ -114,7 +117,7 @@ class Machine:
 
     def files(self) -> set[str]:
         """Return what lies where this run may leave something."""
-        folders = (self.scratch, self.folder / "home", Path.cwd(), Path("/dev/shm"))
+        folders = (self.scratch, self.folder / "home", Path.cwd())
         return {str(path) for folder in folders for path in folder.glob("*")}
 
     def settle(self, before: set[int]) -> set[int]:
@@ -151,7 +154,7 @@ def group(request: pytest.FixtureRequest, machine: Machine, clean: list[Grade]) 
 @pytest.mark.parametrize(
     ("group", "case"),
     [
-        pytest.param(case.group, case, id=case.name)
+        pytest.param(case.group, case, id=f"{case.group.replace(' ', '-')}/{case.name}")
         for g in GROUPS
         for case in CASES
         if case.group == g
@@ -271,3 +274,93 @@ def _marked() -> list[str]:
             if MARK.encode() in command.split(b"\0")[0]:
                 found.append(pid)
     return found
+
+
+# -- a whole class, as an instructor grades it -------------------------------------------------
+
+ATTACKS = (
+    "kills-everything",
+    "becomes-another-program",
+    "leaves-files-everywhere",
+    "leaves-processes",
+    "noise-of-random-bytes",
+    "forged-answers-in-a-call",
+    "answer-hangs",
+    "answer-crashes",
+    "spy-environment",
+    "markup-in-errors",
+)
+
+
+def test_a_class_with_hostile_students(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten who are honest and ten who are not, links, odd names and odd archives: one command."""
+    monkeypatch.setenv("SECRET_TOKEN", "canary-e4710009")
+    submissions, out = tmp_path / "submissions", tmp_path / "out"
+    submissions.mkdir()
+    for number in range(10):
+        (submissions / f"honest{number}.ipynb").write_bytes(hostile.honest())
+    cases = {case.name: case for case in CASES if case.name in ATTACKS}
+    places = Places(root=str(ROOT), package=str(ROOT / "dllab"), outside=str(tmp_path / "made"))
+    for name in ATTACKS:
+        (submissions / f"{name}.ipynb").write_bytes(hostile.content(cases[name], places))
+    _add_odd_files(submissions, tmp_path)
+    command = [
+        "-c",
+        "from dllab.cli import main; main()",
+        "grade",
+        str(hostile.TARGET),
+        str(submissions),
+        "--out",
+        str(out),
+    ]
+    options = ["--jobs", "2", "--memory", "300", "--time-limit", "30", "--seed", str(SEED)]
+    done = subprocess.run(
+        [sys.executable, *command, *options], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 3, done.stderr  # some of the odd files need a person
+    with Gradebook(out / "gradebook.sqlite", write=False) as gradebook:
+        found = {grade.student: grade for grade in gradebook.latest()}
+    honest = [found[f"honest{number}"] for number in range(10)]
+    assert [(one.status, one.earned) for one in honest] == [("graded", 10)] * 10
+    for name in ATTACKS:
+        assert found[name].status in cases[name].status, found[name].reason
+        assert cases[name].allows(found[name].earned), (name, found[name].earned)
+    for name in ("link", "linked", "pipe", "packed", "climber", "bomb"):
+        assert (found[name].status, found[name].earned) == ("unreadable", 0), name
+    written = [path for path in out.rglob("*") if path.suffix in (".html", ".csv")]
+    assert len(written) >= len(found) + 2
+    for path in written:
+        text = path.read_text(encoding="utf-8")
+        assert not CANARY.search(text), path
+        assert "<script" not in text.lower().replace("&lt;script", "")
+        assert str(tmp_path) not in text
+    first = [
+        line.split(",")[0].strip('"') for line in (out / "grades.csv").read_text().splitlines()
+    ]
+    assert not [cell for cell in first if cell.startswith(("=", "+", "-", "@", "\t"))]
+    assert not (tmp_path / "made").exists()
+    assert not (tmp_path / "climbed.ipynb").exists()
+    assert not _marked()
+
+
+def _add_odd_files(submissions: Path, outside: Path) -> None:
+    """Hand in links to what is not the student's, a pipe, and archives that are traps."""
+    secret = outside / "secret"
+    secret.mkdir()
+    (secret / "solution.ipynb").write_bytes(hostile.honest())
+    (submissions / "link.ipynb").symlink_to(secret / "solution.ipynb")
+    (submissions / "linked").symlink_to(secret, target_is_directory=True)
+    os.mkfifo(submissions / "pipe.ipynb")
+    for name, member in (("packed", "solution.ipynb"), ("climber", "../../climbed.ipynb")):
+        with zipfile.ZipFile(submissions / f"{name}.zip", "w") as archive:
+            info = zipfile.ZipInfo(member)
+            info.create_system = 3
+            if name == "packed":
+                info.external_attr = (0o120777) << 16  # a symbolic link
+                archive.writestr(info, str(secret / "solution.ipynb"))
+            else:
+                archive.writestr(info, hostile.honest())
+    with zipfile.ZipFile(submissions / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("big.ipynb", b" " * 300_000_000)
+    for name in ("=cmd|' /C calc'!A0", "@SUM(1)", "<script>alert(1)<", "-2+3"):
+        (submissions / f"{name.replace('/', '_')}.ipynb").write_bytes(hostile.honest())
