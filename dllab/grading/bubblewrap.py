@@ -120,6 +120,8 @@ class Box:
             _wait(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
+            with suppress(subprocess.TimeoutExpired):  # bubblewrap itself reaps the first one
+                self._monitor.wait(1)
         self._monitor.kill()
         self._monitor.wait(_PATIENCE)
 
