@@ -45,11 +45,11 @@ def main() -> None:
     channel = _Channel(_take_socket())
     frame = channel.receive()
     frame.expect("is", "limits")
-    harden(Limits(**frame.header["limits"]))
     if frame.header["is"] == "models":  # a process of the grader's own, see `evaluator`
         from dllab.grading.evaluator import serve
 
-        serve(channel)
+        serve(channel, Limits(**frame.header["limits"]))
+    harden(Limits(**frame.header["limits"]))
     agent = Agent(channel, NotebookShell())
     channel.send({"is": "ready"})
     agent.serve()

@@ -12,13 +12,15 @@ import select
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from dllab.check.models import Answer, LayerSpec, Spec
 from dllab.errors import GradingError
+from dllab.grading.confine import harden
 from dllab.grading.records import Limits
 from dllab.grading.sandbox import StudentProcess, Template
 from dllab.grading.wire import Inbox, Packer, Unpacker, WireError
@@ -153,14 +155,17 @@ class _EndedError(Exception):
     """The process has ended, or its time is over."""
 
 
-def serve(channel: Any) -> None:
-    """Rebuild one model after the other, until the grader hangs up.
+def serve(channel: Any, limits: Limits) -> NoReturn:
+    """Rebuild one model after the other; the process ends when the grader hangs up.
 
     Args:
         channel: has `receive()` for the next frame and `send(header, packer)`.
+        limits: what this process may use beyond what it has once Keras is there.
     """
     from dllab.check.rebuild import Rebuilder
 
+    import_module("keras")
+    harden(limits)
     rebuilder = Rebuilder(own_process=True)
     channel.send({"is": "ready"})
     while True:
