@@ -112,7 +112,7 @@ def _package_digest() -> str:
 
 
 def _sources() -> list[Path]:
-    found = []
+    found: list[Path] = []
     for part in _PARTS:
         path = _PACKAGE / part
         found += path.rglob("*") if path.is_dir() else [path]

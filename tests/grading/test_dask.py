@@ -84,17 +84,17 @@ def grade(start: Start, package: Path, out: Path, *options: Any) -> subprocess.P
 
 
 def test_a_cluster_gives_the_grades_of_a_local_run(start, cluster, still_package, tmp_path):
-    """One job cold, four jobs warm, two Dask workers of which one is killed: the same grades."""
+    """One job or four, cold; two Dask workers, warm, of which one is killed: the same grades."""
     address, worker = cluster
     first, _ = worker(still_package), worker(still_package)
     hand_in(tmp_path / "in", CLASS)
-    for name, options in {"cold": ("--cold", "--jobs", 1), "warm": ("--jobs", 4)}.items():
-        process = grade(start, still_package, tmp_path / name, *options)
+    for name, options in {"one": ("--jobs", 1), "four": ("--jobs", 4)}.items():
+        process = grade(start, still_package, tmp_path / name, "--cold", *options)
         _, lines = process.communicate()
         assert process.returncode == 3, lines
-    expected = settled(tmp_path / "cold")
+    expected = settled(tmp_path / "one")
     assert set(expected) == set(CLASS)
-    assert settled(tmp_path / "warm") == expected
+    assert settled(tmp_path / "four") == expected
 
     wait_for_workers(address, 2)
     process = grade(start, still_package, tmp_path / "dask", "--dask", address)
