@@ -237,24 +237,27 @@ def grade(
     from dllab.grading import console
     from dllab.grading.grade_class import grade_class
 
-    result = grade_class(
-        lab,
-        submissions,
-        out,
-        jobs=jobs,
-        time_limit=time_limit,
-        memory=memory,
-        seed=seed,
-        only=only or (),
-        regrade=regrade,
-        dask=dask,
-        course=course,
-        extensions=extensions,
-        adjustments=adjustments,
-        sandboxed=not unsafe_no_sandbox,
-        warm=not cold,
-        progress=console.watcher(),
-    )
+    try:
+        result = grade_class(
+            lab,
+            submissions,
+            out,
+            jobs=jobs,
+            time_limit=time_limit,
+            memory=memory,
+            seed=seed,
+            only=only or (),
+            regrade=regrade,
+            dask=dask,
+            course=course,
+            extensions=extensions,
+            adjustments=adjustments,
+            sandboxed=not unsafe_no_sandbox,
+            warm=not cold,
+            progress=console.watcher(),
+        )
+    except KeyboardInterrupt:  # before the first submission was begun with
+        raise typer.Exit(130) from None
     if as_json:
         _print_json(console.to_dict(result))
     else:
