@@ -40,7 +40,16 @@ _KIND_NAMES = {"f": "decimal numbers", "iu": "whole numbers", "b": "True and Fal
 
 
 class UnexpectedError(AssertionError):
-    """A value is not what the task asks for; the text is what the learner reads."""
+    """A value is not what the task asks for; the text is what the learner reads in a notebook.
+
+    Args:
+        message: the sentence.
+        reveal: a further sentence with numbers that the check expects; a grader leaves it out.
+    """
+
+    def __init__(self, message: str, reveal: str = "") -> None:
+        super().__init__(f"{message} {reveal}".strip())
+        self.public = message
 
 
 def array(
@@ -258,7 +267,13 @@ def model(
 
 
 def close(
-    actual: Any, desired: Any, message: str = "", *, rtol: float = 1e-6, atol: float = 1e-8
+    actual: Any,
+    desired: Any,
+    message: str = "",
+    *,
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    reveal: str = "",
 ) -> None:
     """Expect numbers of the same shape that are equal up to rounding.
 
@@ -268,6 +283,8 @@ def close(
         message: what the learner reads if it is not, one sentence.
         rtol: relative tolerance.
         atol: absolute tolerance.
+        reveal: what the learner reads besides in a notebook, and not when graded: a sentence
+            with numbers that the check expects.
 
     Example:
         >>> close(0.1 + 0.2, 0.3, "The sum should be 0.3.")
@@ -294,13 +311,20 @@ def close(
         if found.dtype.kind in "fc" and wanted.dtype.kind in "fc":
             equal |= isnan(found) & isnan(wanted)
     if not np_all(equal):
-        raise UnexpectedError(message or f"{_subject(actual)} does not have the right value yet.")
+        sentence = message or f"{_subject(actual)} does not have the right value yet."
+        raise UnexpectedError(sentence, reveal)
 
 
-def true(condition: Any, message: str) -> None:
-    """Expect a condition, with the sentence that the learner reads if it does not hold."""
+def true(condition: Any, message: str, *, reveal: str = "") -> None:
+    """Expect a condition, with the sentence that the learner reads if it does not hold.
+
+    Args:
+        condition: what should hold.
+        message: the sentence; inputs and what the learner's code gave may stand in it.
+        reveal: a further sentence for the notebook alone: numbers that the check expects.
+    """
     if not bool(condition):
-        raise UnexpectedError(message)
+        raise UnexpectedError(message, reveal)
 
 
 def raises(kind_name: str, call: Callable[[], Any], message: str = "") -> None:

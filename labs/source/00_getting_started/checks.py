@@ -18,7 +18,12 @@ def test_it_is_the_share_of_right_answers(student, rng):
     rows = rng.permutation(n)[:right]
     predicted[rows] = labels[rows]
     share = expect.number(student.accuracy(predicted, labels))
-    expect.close(share, right / n, f"{right} of {n} predictions were right.")
+    expect.close(
+        share,
+        right / n,
+        f"For {n} predictions you get {share:g}, which is not the share of right ones.",
+        reveal=f"{right} of {n} predictions were right.",
+    )
 
 
 @task("accuracy", points=1)
@@ -75,7 +80,8 @@ def test_it_answers_the_most_common_class(student, rng):
     answers = expect.array(student.majority_baseline(labels, examples), shape=(examples,))
     expect.true(
         bool((answers == common).all()),
-        f"The most common training label is {common}; every answer should be {common}.",
+        "Every answer should be the most common training label.",
+        reveal=f"Here that is {common}.",
     )
 
 

@@ -212,7 +212,9 @@ def test_parameters_of_a_built_network(student, rng):
         wanted = sum(parameter.data.size for parameter in built.parameters())
         expect.true(
             found == wanted,
-            f"A network with sizes {sizes} has {wanted} weights and biases; you count {found}.",
+            f"For a network with sizes {sizes} you count {found} weights and biases, which is not "
+            "what such a network has.",
+            reveal=f"It has {wanted}.",
         )
 
 
@@ -224,8 +226,9 @@ def test_flops_of_a_product(student, rng):
     terms = np.ones((batch, a, b)).size  # each example meets each weight once
     expect.true(
         flops == 2 * terms,
-        f"{batch} examples through a layer of shape ({a}, {b}) take {terms} multiplications and as "
-        f"many additions, {2 * terms} in all; you count {flops}.",
+        f"For {batch} examples through a layer of shape ({a}, {b}) you count {flops}: each weight "
+        "takes a multiplication and an addition for each example.",
+        reveal=f"Here these are {terms} multiplications and as many additions, {2 * terms} in all.",
     )
     first, second = cost_of(student, [a, b], batch)[1], cost_of(student, [b, a, b], batch)[1]
     expect.true(second == 2 * first, "The FLOPs of a network are the sum over its layers.")

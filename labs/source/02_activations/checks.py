@@ -78,8 +78,9 @@ def test_the_logarithm_survives_a_thousand(student, rng):
     expect.close(
         found,
         [-far, 0.0],
-        f"At z = -{far:.0f} the logarithm of the sigmoid is -{far:.0f}, and at {far:.0f} it is 0: "
+        "Far to the left the logarithm of the sigmoid is z itself, and far to the right it is 0: "
         "rewrite it so that no intermediate result is 0 or infinite.",
+        reveal=f"At z = -{far:.0f} it should be -{far:.0f}.",
     )
 
 
@@ -252,7 +253,8 @@ def test_a_known_number_of_units_is_dead(student, rng):
     found = expect.integer(student.dead_units(X, W, b))
     expect.true(
         found == 9 - alive,
-        f"Of 9 units, {9 - alive} give 0 for all {batch} examples; you counted {found}.",
+        f"You counted {found} dead units of 9: count those that give 0 for all {batch} examples.",
+        reveal=f"Here {9 - alive} do.",
     )
 
 
