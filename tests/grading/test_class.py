@@ -68,7 +68,7 @@ def test_who_ends_the_worker_harms_nobody_else(run, tmp_path):
     }
     good = {f"s{n}": f"score {n % 5}" for n in range(12)} | {"floods": "flood"}
     asked = {student: what for student, (what, _) in bad.items()} | good
-    result = run(asked, jobs=3, time_limit=1, settings=fake_settings(grace=1.0))
+    result = run(asked, jobs=3, time_limit=1, settings=fake_settings(grace=15.0))
     grades = settled(tmp_path / "out")
     for student, (_, reason) in bad.items():
         assert grades[student].status == "failed"
