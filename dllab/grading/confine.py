@@ -45,6 +45,7 @@ def harden(limits: Limits) -> None:
         OSError: the system refuses; nothing of the student's may run then.
     """
     _limit_resources(limits)
+    os.nice(5)  # the grader that watches it goes first, however many processes it starts
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         _fail("no_new_privs")

@@ -9,9 +9,11 @@ cannot pass its own limits (see `confine`); the watcher adds up what several of 
 the superuser, whose processes the system does not count, it is the only one who counts.
 """
 
+import math
 import os
 import resource
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -74,6 +76,8 @@ class Watcher:
         self._limits = limits
         self._folders: list[int] = []
         self._present = 0.0
+        self._asked = 0.0
+        self._known: dict[int, float] = {}
         self._usage = Usage()
 
     def begin(self, folders: Iterable[str] = ()) -> None:
@@ -92,24 +96,44 @@ class Watcher:
 
     def look(self) -> str:
         """Return the limit that is passed: 'memory', 'processes' or 'disk'; else ''."""
-        everybody = self._processes()
+        most = self._limits.processes + LIBRARY_THREADS
+        everybody = self._processes(most)
         processes = [process for process in everybody if process.pid not in self._helpers]
         threads = sum(process.threads for process in processes)
-        most = self._limits.memory + SLACK
-        memory = sum(process.private for process in processes) - self._present
-        if memory > most and len(processes) > 1:
-            memory = min(memory, _shared_once(processes) - self._present)
+        seconds = sum(process.seconds for process in everybody)
+        crowded = threads > most
+        # in a flood of processes, only their number matters
+        memory = 0.0 if crowded else self._memory(processes)
         used = self._usage
         self._usage = Usage(
-            max(used.cpu_seconds, sum(process.seconds for process in everybody)),
+            max(used.cpu_seconds, seconds),
             max(used.peak_memory, memory),
             max(used.processes, threads),
         )
-        if memory > most:
-            return "memory"
-        if threads > self._limits.processes + LIBRARY_THREADS:
+        if crowded:
             return "processes"
+        if memory > self._limits.memory + SLACK:
+            return "memory"
         return "disk" if any(map(_is_crowded, self._folders)) else ""
+
+    def _memory(self, processes: Sequence[_Process]) -> float:
+        """Return MB in use beyond the libraries; at most so much, where that is within limits.
+
+        Forked processes share pages, which a sum counts several times. What is really used takes
+        the system long to find, so that it is asked only when a sum from here on, or from its
+        last answer on, passes the limit.
+        """
+        most = self._limits.memory + SLACK
+        total = sum(process.private for process in processes) - self._present
+        if total > most and len(processes) > 1:
+            known = self._known
+            growth = sum(max(0.0, p.private - known.get(p.pid, 0.0)) for p in processes)
+            if known and self._asked + growth <= most:
+                return self._asked + growth
+            self._asked = max(0.0, _shared_once(processes, most + self._present) - self._present)
+            self._known = {process.pid: process.private for process in processes}
+            total = min(total, self._asked)
+        return max(0.0, total)
 
     def usage(self) -> Usage:
         """Return what was used until the last look."""
@@ -120,15 +144,28 @@ class Watcher:
         while self._folders:
             os.close(self._folders.pop())
 
-    def _processes(self) -> list[_Process]:
-        found = (_Process.read(pid) for pid in family(self._roots))
-        return [process for process in found if process is not None]
+    def _processes(self, most: float = math.inf) -> list[_Process]:
+        """Return everybody; or so many that they have more threads than `most`.
+
+        A flood of processes grows faster than it can be counted.
+        """
+        found: list[_Process] = []
+        for pid in _descend(self._roots):
+            process = _Process.read(pid)
+            if process is not None:
+                found.append(process)
+                most -= 0 if pid in self._helpers else process.threads
+            if most < 0:
+                break
+        return found
 
 
-def _shared_once(processes: Iterable[_Process]) -> float:
-    """Return MB of memory, pages that forked processes share counted once."""
+def _shared_once(processes: Iterable[_Process], enough: float) -> float:
+    """Return MB of memory, shared pages counted once; stop counting when it is `enough`."""
     total = 0.0
     for process in processes:
+        if total > enough:
+            break
         try:
             text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -150,20 +187,28 @@ def _is_crowded(folder: int) -> bool:
 
 
 def family(roots: Iterable[int]) -> set[int]:
-    """Return the numbers of `roots` and of all processes that descend from them.
+    """Return the numbers of `roots` and of all processes that descend from them."""
+    return set(_descend(roots))
+
+
+def _descend(roots: Iterable[int]) -> Iterator[int]:
+    """Yield `roots` and then their descendants, generation by generation.
 
     An orphan goes to the sandbox's first process, which is one of the roots.
     """
-    found: set[int] = set()
-    new = set(roots)
     parents = {} if _lists_children() else _all_parents()
-    while new:
-        found |= new
+    seen: set[int] = set()
+    waiting = deque(roots)
+    while waiting:
+        pid = waiting.popleft()
+        if pid in seen:
+            continue
+        seen.add(pid)
+        yield pid
         if _lists_children():
-            new = {child for pid in new for child in children(pid)} - found
+            waiting += children(pid)
         else:
-            new = {pid for pid, parent in parents.items() if parent in new} - found
-    return found
+            waiting += [child for child, parent in parents.items() if parent == pid]
 
 
 def children(pid: int) -> list[int]:

@@ -325,7 +325,7 @@ def test_no_privileges(start, options) -> None:
         answer = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with open(f"/proc/{pid}/status") as file:
-                answer[pid] = dict(line.strip().split(":\\t", 1) for line in file if ":\\t" in line)
+                answer[pid] = dict(line.rstrip("\\n").split(":\\t", 1) for line in file)
         """
     )
     for status in found.values():
@@ -549,7 +549,7 @@ def test_forked_copies_do_not_count_twice(start, template) -> None:
     folder = student.process._runs.folders[0]
     eventually(Path(folder, "ready").exists, "the copies should have started")
     assert student.process.check() == ""
-    assert 100 < student.process.usage().peak_memory < SMALL.memory + confine.SLACK
+    assert 0 < student.process.usage().peak_memory < SMALL.memory + confine.SLACK
 
 
 def test_many_processes(start, options) -> None:
