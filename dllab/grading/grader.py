@@ -41,6 +41,7 @@ from dllab.grading.records import (
 )
 from dllab.grading.released import released
 from dllab.grading.repair import mend
+from dllab.grading.replays import RememberingBackend
 from dllab.grading.sandbox import level
 from dllab.grading.session import CodeCell, OutOfTimeError, Session
 from dllab.grading.wire import clean
@@ -155,7 +156,7 @@ def _grade(job: _Job, template: Any) -> Grade:
         job.session = session
         job.problems = tuple(_presentable(problem) for problem in session.run_cells())
         runs = run_checks(files, [_attempt(order, session)])
-        diagnoses = _diagnoses(files, runs, session)
+        diagnoses = _diagnoses(job, runs, session)
     job.results = {run.test: _result(run, diagnoses.get(run.test)) for run in runs}
     if any(result.status == "not run" for result in job.results.values()):
         seconds = order.limits.seconds * order.patience
@@ -245,7 +246,7 @@ def feedback_sentence(run: TestRun) -> str:
     """
     error = run.error
     if isinstance(error, (StudentError, UnexpectedError, ModelError)):
-        return _presentable(str(error))
+        return _presentable(getattr(error, "public", str(error)))
     if isinstance(error, TimeUp):
         return _ENDLESS
     if isinstance(error, AssertionError):
@@ -284,14 +285,18 @@ def _short_path(match: re.Match[str]) -> str:
 # -- diagnosis -------------------------------------------------------------------------------
 
 
-def _diagnoses(
-    files: LabFiles, runs: Sequence[TestRun], session: Session
-) -> Mapping[str, Diagnosis]:
+def _diagnoses(job: _Job, runs: Sequence[TestRun], session: Session) -> Mapping[str, Diagnosis]:
     """Return the misconceptions behind failed tests: hints, which never change a mark."""
+    files = job.files
+    assert files is not None
     names = _Names(session)
+    places = {id(mutant): place for place, mutant in enumerate(files.mutants)}
 
     def answers(mutant: Replacement | None) -> Backend:
-        return session.backend("diagnosis") if mutant is None else _mutant(mutant, names)
+        if mutant is None:
+            return session.backend("diagnosis")
+        known = f"{files.folder}\0{job.order.fingerprint}\0{places[id(mutant)]}"
+        return RememberingBackend(_mutant(mutant, names), known, lambda: names.asked)
 
     found: dict[str, Diagnosis] = {}
     deadline = time.monotonic() + _DIAGNOSES
@@ -317,6 +322,7 @@ class _Names(dict[str, Any]):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        self.asked = 0  # how often the learner's code took part
         self._session = session
         self._backend: Backend | None = None
 
@@ -332,6 +338,7 @@ class _Names(dict[str, Any]):
 
     def perform(self, operation: Operation) -> Any:
         """Perform an operation on the learner's code and return its value."""
+        self.asked += 1
         if self._backend is None:
             self._backend = self._session.backend("diagnosis")
         outcome = self._backend.perform(operation, 10.0)

@@ -14,12 +14,13 @@ from dllab.check import runner
 from dllab.check.expect import UnexpectedError
 from dllab.check.limits import TimeUp
 from dllab.check.loading import find_lab
-from dllab.check.protocol import Fault
+from dllab.check.protocol import Fault, Operation, Outcome
 from dllab.check.registry import Replacement, TestMark
 from dllab.check.sentences import StudentError
 from dllab.grading import grader
 from dllab.grading.grader import feedback_sentence, grade
 from dllab.grading.records import Grade, Limits, Order, Submission, grade_from_json, to_json
+from dllab.grading.replays import RememberingBackend
 from dllab.grading.sandbox import Template
 
 ROOT = Path(build.__code__.co_filename).parents[2]
@@ -153,8 +154,49 @@ def test_only_the_dead_task_loses_points(graded):
 def test_without_a_sandbox_the_grade_says_so(graded):
     """An instructor may leave the sandbox out; the marks are the same and the grade tells it."""
     found = graded(FIRST, *cells_of(FIRST, "solution"), sandboxed=False)
+    assert [test.sentence for task in found.tasks for test in task.tests if test.sentence] == []
     assert found.earned == 20
     assert "NO SANDBOX" in found.sandbox
+
+
+class _Counting:
+    """A backend that counts, and whose answers repeat or not."""
+
+    def __init__(self, answers: Callable[[], float]) -> None:
+        self.performed: list[str] = []
+        self._answers = answers
+
+    def perform(self, operation: Operation, seconds: float) -> Outcome:
+        self.performed.append(operation.name)
+        return Outcome(self._answers())
+
+
+def _ask(backend: _Counting, mutant: str, *names: str, asked: Callable[[], int]) -> list[float]:
+    remembering = RememberingBackend(backend, mutant, asked)
+    return [remembering.perform(Operation("get", None, name), 1.0).value for name in names]
+
+
+def test_a_known_mistake_is_run_twice_for_a_class():
+    """What a mutant answered twice in the same way is remembered; what follows runs it all."""
+    backend = _Counting(lambda: 3.0)
+    for _ in range(4):
+        assert _ask(backend, "m1", "a", "b", asked=lambda: 0) == [3.0, 3.0]
+    assert backend.performed == ["a", "b"] * 2
+    _ask(backend, "m1", "a", "c", asked=lambda: 0)
+    assert backend.performed[4:] == ["a", "c"]  # "a" again, for the objects that it made
+    _ask(backend, "m2", "a", asked=lambda: 0)
+    assert backend.performed[6:] == ["a"]
+
+
+def test_random_mistakes_and_learners_code_are_always_run():
+    """Nothing is remembered that may be different the next time."""
+    numbers = iter(range(100))
+    random, with_learner = _Counting(lambda: next(numbers)), _Counting(lambda: 3.0)
+    calls = iter(range(100))
+    for _ in range(4):
+        _ask(random, "m3", "a", asked=lambda: 0)
+        _ask(with_learner, "m4", "a", asked=lambda: next(calls))
+    assert len(random.performed) == len(with_learner.performed) == 4
 
 
 # -- what is not graded ----------------------------------------------------------------------
