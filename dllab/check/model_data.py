@@ -77,7 +77,10 @@ class _Story:
 
         def resolve(name: str, node: int, place: int) -> int:
             if (name, node, 0) not in known:
-                arguments = nodes[name]["inbound_nodes"][node]
+                call = nodes[name]["inbound_nodes"][node]
+                # Keras adds masks by itself, and does so again when the model is rebuilt.
+                named = {key: item for key, item in call["kwargs"].items() if key != "mask"}
+                arguments = [call["args"], named]
                 numbers = [resolve(*history) for history in _histories(arguments)]
                 known[name, node, 0] = self._call(operations[name], numbers)
             return known[name, node, 0][place]
