@@ -278,7 +278,7 @@ _add(
 _add(
     STOPS,
     "fork-bomb",
-    ALL,
+    range(11),
     """
     import os
     while True:
@@ -287,6 +287,7 @@ _add(
         except OSError:
             pass
     """,
+    status=("graded", "partly graded"),
 )
 _add(
     STOPS,
@@ -473,6 +474,21 @@ _add(
         for i in range(0, len(m), 4096):
             m[i] = 1
         held.append(m)
+    """,
+)
+_add(
+    STOPS,
+    "memory-shared-by-many-processes",
+    ALL,
+    """
+    import mmap, os, time
+    for _ in range(12):
+        if os.fork() == 0:
+            m = mmap.mmap(-1, 150_000_000)
+            for i in range(0, len(m), 4096):
+                m[i] = 1
+            time.sleep(1000)
+    time.sleep(1000)
     """,
 )
 _add(
