@@ -15,7 +15,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install kernel notebooks book serve lab lint test test-unit test-labs test-notebooks \
-        test-grading test-book test-browser test-backends bench clean
+        test-grading test-book test-browser test-backends grade-demo bench clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -71,6 +71,10 @@ test-browser: book  ## the built book in Chromium
 
 test-backends: $(INSTALLED)  ## the package on each other Keras backend that is installed
 	$(PY) -m pytest tests/backends
+
+grade-demo: $(INSTALLED)  ## grade a small made-up class, hostile notebooks included, in about a minute
+	@tools/system_packages.sh bubblewrap
+	@$(PY) tools/grade_demo.py
 
 bench: $(INSTALLED)  ## measure, as ratios to a peer in the same run; results in build/bench
 	$(PY) tools/bench_warm.py

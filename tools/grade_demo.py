@@ -12,6 +12,7 @@ import argparse
 import ast
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,18 +73,18 @@ def make_class(lab: Path) -> list[Member]:
     """Return the class of a lab; the same files each time."""
     source = read_lab(lab)
     answers = dict(answer_notebooks(lab))
-    wrong = [notebook for label, notebook in spread(answers, "mutant", 7)]
-    right = [notebook for label, notebook in spread(answers, "variant", 3)]
     solution = source.solution_notebook()
+    wrong = [own_words(solution, answer) for answer in spread(answers, "mutant", 7)]
+    right = [own_words(solution, answer) for answer in spread(answers, "variant", 3)]
     full_marks = written(solution)
     return [
         Member("amara.okafor", "everything right", full_marks, earned=full),
         Member("ben.lindqvist", "right in another way", written(right[0]), earned=full),
         Member("chiara.rossi", "right in another way", written(right[1]), earned=full),
-        Member("daniel.kim", "one misconception", written(wrong[0])),
+        Member("daniel.kim", "one misconception", written(wrong[2])),
         Member("elif.yilmaz", "one misconception", written(wrong[1])),
-        Member("farid.haddad", "one misconception", written(wrong[2])),
-        Member("gabriela.santos", "two of them", written(both(solution, wrong[3], wrong[5]))),
+        Member("farid.haddad", "one misconception", written(wrong[3])),
+        Member("gabriela.santos", "two of them", written(both(solution, wrong[0], wrong[5]))),
         Member("hugo.martin", "one misconception", written(wrong[6])),
         Member("ines.ferreira", "half finished", written(half_finished(source))),
         Member("jonas.weber", "not started", written(source.student_notebook()), earned=nothing),
@@ -92,18 +93,31 @@ def make_class(lab: Path) -> list[Member]:
         Member("mila.novak", "Latin-1, check cells deleted", latin_1(solution), earned=full),
         Member("noah.visser", "the file breaks off", full_marks[:700], status="unreadable"),
         Member("olu.adeyemi", "a loop without end", written(endless(source))),
-        Member("robin.archer", "looks for files and a network", written(spy(wrong[0]))),
+        Member("robin.archer", "looks for files and a network", written(spy(wrong[1]))),
         Member("sam.porter", "awards itself marks", written(forger(source)), earned=nothing),
         Member("tara.moreno", "the same file as amara.okafor", full_marks, earned=full),
     ]
 
 
-def spread(
-    answers: Mapping[str, NotebookNode], kind: str, count: int
-) -> list[tuple[str, NotebookNode]]:
+def spread(answers: Mapping[str, NotebookNode], kind: str, count: int) -> list[NotebookNode]:
     """Return answers of a kind, `count` of them, spread evenly over the lab."""
-    found = [item for item in answers.items() if item[0].startswith(kind)]
-    return [found[index * len(found) // count] for index in range(count)]
+    found = [notebook for label, notebook in answers.items() if label.startswith(kind)]
+    return [found[(2 * index + 1) * len(found) // (2 * count)] for index in range(count)]
+
+
+def own_words(solution: NotebookNode, answer: NotebookNode) -> NotebookNode:
+    """Return an answer whose function has the name that the task asks for."""
+    notebook = deepcopy(answer)
+    for cell, old in zip(notebook.cells, solution.cells, strict=True):
+        added = cell.source.removeprefix(old.source).strip()
+        if cell.cell_type != "code" or not added:
+            continue
+        *code, last = ast.parse(added).body
+        if isinstance(last, ast.Assign) and isinstance(last.value, ast.Name):
+            asked, called = ast.unparse(last.targets[0]), last.value.id
+            body = re.sub(rf"\b{called}\b", asked, "\n\n\n".join(map(ast.unparse, code)))
+            cell.source = f"{old.source}\n\n\n{body}"
+    return notebook
 
 
 def both(solution: NotebookNode, *answers: NotebookNode) -> NotebookNode:
@@ -172,7 +186,8 @@ def spy(notebook: NotebookNode) -> NotebookNode:
 
         found = {
             "the instructor's file": attempt(lambda: pathlib.Path("@secret@").read_text()),
-            "their home": attempt(lambda: len(os.listdir("@home@"))),
+            "their keys": attempt(lambda: os.listdir("@keys@")),
+            "a classmate's work": attempt(lambda: pathlib.Path("@classmate@").read_text()),
             "a socket": attempt(lambda: socket.socket()),
             "variables": sorted(name for name in os.environ if "TOKEN" in name or "KEY" in name),
         }
@@ -254,12 +269,16 @@ def prepare(folder: Path, lab: Path) -> list[Member]:
     secret = folder / "private" / "exam.txt"
     secret.parent.mkdir()
     secret.write_text(f"{SECRET}\n", encoding="utf-8")
-    places = {b"@secret@": os.fsencode(secret), b"@home@": os.fsencode(Path.home())}
+    places = {
+        "@secret@": secret,
+        "@keys@": Path.home() / ".ssh",
+        "@classmate@": folder / "submissions" / "amara.okafor.ipynb",
+    }
     members = make_class(lab)
     for member in members:
         content = member.content
         for name, path in places.items():
-            content = content.replace(name, path)
+            content = content.replace(name.encode(), path.as_posix().encode())
         hand_in(folder, member.student, content, member.submitted)
     (folder / "course.toml").write_text(COURSE, encoding="utf-8")
     write_rows(folder / "extensions.csv", EXTENSIONS, lab.name)
@@ -355,7 +374,10 @@ def demonstrate(lab: str, folder: Path, jobs: int | None) -> int:
     grade += ["--extensions", "extensions.csv", "--adjustments", "adjustments.csv"]
     grade += ["--seed", str(SEED), *(["--jobs", str(jobs)] if jobs else [])]
     print(f"All paths below are relative to {shown(folder)}.")
-    with show.part("Make a class", "Eighteen made-up students hand in their notebooks."):
+    with show.part(
+        "Make a class",
+        "Made-up students hand in notebooks, from right to hostile.",
+    ):
         empty(folder)
         members = prepare(folder, ROOT / "labs" / "source" / lab)
         print("\n   submissions/  course.toml  extensions.csv  adjustments.csv  canvas.csv")
@@ -363,8 +385,6 @@ def demonstrate(lab: str, folder: Path, jobs: int | None) -> int:
         "Grade it", "Each notebook runs in a sandbox of its own, several at once.", OUTCOMES
     ):
         show.dllab(*grade, fine=(0, 3))
-    with show.part("Look at one student", "The same as in feedback/daniel.kim.html, for you."):
-        show.dllab("grades", "show", "grades", "--student", "daniel.kim")
     with show.part("Somebody hands in again", "The same command grades only what is new."):
         again = next(member for member in members if member.student == "amara.okafor")
         hand_in(folder, "noah.visser", again.content + b"\n", ON_TIME)
