@@ -38,7 +38,8 @@ _MEGABYTE = 2**20
 _OLDEST = (0, 6)  # the first version that bounds a folder in memory
 _CAN_FORBID_NAMESPACES = (0, 8)
 _SHARED_MEMORY = 64  # MB under /dev/shm, as in containers
-_PATIENCE = 30.0  # seconds for the system to set a sandbox up, or to end killed processes
+_PATIENCE = 30.0  # seconds for the system to set a sandbox up
+_LAST_PATIENCE = 300.0  # and to clear away a flood of killed processes
 _ID = "1000"
 _FILES = {
     "/etc/passwd": f"student:x:{_ID}:{_ID}:Student:{HOME}:/bin/sh\n",
@@ -117,7 +118,7 @@ class Box:
         if self._pidfd is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            _wait(self._pidfd)
+            _wait(self._pidfd, _LAST_PATIENCE)
             os.close(self._pidfd)
             self._pidfd = None
             with suppress(subprocess.TimeoutExpired):  # bubblewrap itself reaps the first one
@@ -126,10 +127,10 @@ class Box:
         self._monitor.wait(_PATIENCE)
 
 
-def _wait(fd: int) -> bool:
+def _wait(fd: int, seconds: float = _PATIENCE) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return bool(poll.poll(_PATIENCE * 1000))
+    return bool(poll.poll(seconds * 1000))
 
 
 def _pipe(opened: ExitStack) -> tuple["_End", "_End"]:
