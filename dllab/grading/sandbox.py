@@ -33,7 +33,8 @@ from dllab.warm.client import WarmProcess
 from dllab.warm.runtime import Settings
 
 from .bubblewrap import HOME, Box, import_path, version
-from .confine import seccomp_program
+from .confine import LIBRARY_THREADS, seccomp_program
+from .control_group import ControlGroup
 from .records import Limits
 from .watch import Usage, Watcher, children, family
 
@@ -108,6 +109,7 @@ class StudentProcess:
             self.sock.close()
             raise
         self._watcher = Watcher(self._runs.roots, limits, self._runs.helpers)
+        self._group = ControlGroup.make(limits.processes + LIBRARY_THREADS)
 
     def __enter__(self) -> "StudentProcess":
         return self
@@ -124,6 +126,9 @@ class StudentProcess:
         """Count memory from here on; call it when the agent is ready, before it runs a cell."""
         self._watcher.begin(self._runs.folders)
         if (pid := self._runs.main()) is not None:
+            if self._group is not None:
+                with suppress(ProcessLookupError):  # it has ended already
+                    self._group.add(pid)
             with suppress(OSError):  # when memory runs out, this process goes before any other
                 Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
@@ -159,6 +164,8 @@ class StudentProcess:
         self._watcher.close()
         self.sock.close()
         self._runs.kill()
+        if self._group is not None:
+            self._group.remove()
 
 
 class _Inside:

@@ -41,7 +41,7 @@ class Student:
         self.process = StudentProcess(limits, **options)
         self._inbox = Inbox()
         self.process.sock.settimeout(60)
-        self._tell({"is": "start", "limits": asdict(limits)})
+        self._tell({"is": "start", "limits": asdict(limits), "seed": 1})
         assert self._hear()["is"] == "ready"
         self.process.begin()
 
@@ -570,6 +570,26 @@ def test_many_processes(start, options) -> None:
     assert reason in ("processes", "")
     student.process.kill()
     assert alive(everything) == set()
+
+
+def test_a_fork_bomb_never_grows_beyond_its_limit(start, options) -> None:
+    """The system itself refuses more processes: a watcher alone would come too late."""
+    student = start(**options)
+    student.begin(
+        """
+        import os
+        while True:
+            try:
+                os.fork()
+            except OSError:
+                pass
+        """
+    )
+    most = SMALL.processes + confine.LIBRARY_THREADS
+    for _ in range(20):
+        assert len(everything_of(student)) <= most + 4  # and those that hold the sandbox
+        time.sleep(0.05)
+    student.process.kill()
 
 
 def _answered(student: Student) -> bool:
