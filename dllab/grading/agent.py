@@ -44,13 +44,15 @@ def main() -> None:
     os.environ["DLLAB_SANDBOX"] = "1"
     channel = _Channel(_take_socket())
     frame = channel.receive()
-    frame.expect("is", "limits")
     if frame.header["is"] == "models":  # a process of the grader's own, see `evaluator`
+        frame.expect("is", "limits")
         from dllab.grading.evaluator import serve
 
         serve(channel, Limits(**frame.header["limits"]))
+    frame.expect("is", "limits", "seed")
     harden(Limits(**frame.header["limits"]))
     agent = Agent(channel, NotebookShell())
+    _seed(frame.number("seed"))
     channel.send({"is": "ready"})
     agent.serve()
 
@@ -67,6 +69,16 @@ def _take_socket() -> socket.socket:
         os.close(null)
         return socket.socket(fileno=number)
     return socket.socket(fileno=os.dup(0))
+
+
+def _seed(seed: int) -> None:
+    """Make random numbers repeat, of Keras too where it has been imported."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        with suppress(Exception):
+            keras.utils.set_random_seed(seed % 2**32)
 
 
 class _Channel:
@@ -137,12 +149,7 @@ class Agent:
         self._backends[number] = _Backend(self._shell.names, self._call_back)
         for old in list(self._backends)[:-_KEPT]:
             del self._backends[old]
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        keras = sys.modules.get("keras")
-        if keras is not None:
-            with suppress(Exception):
-                keras.utils.set_random_seed(seed % 2**32)
+        _seed(seed)
         self._answer({"is": "begun", "id": number})
 
     def _perform(self, frame: Unpacker) -> None:

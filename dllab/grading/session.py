@@ -174,10 +174,12 @@ class Session:
         self._check_time()
         self._ran = 0
         self._line = _Line(_student_process(self._order, self._template))
-        self._tell({"is": "start", "limits": asdict(self._order.limits)})
+        seed = _derived_seed(self._order.seed, "cells")
+        self._tell({"is": "start", "limits": asdict(self._order.limits), "seed": seed})
         try:
             frame = self._line.receive(self._until(_START_SECONDS), None)
-            _expect(frame, "ready", "is")
+            with _garbage():
+                _expect(frame, "ready", "is")
         except _Ended as ended:
             if ended.reason != _OVER and attempt > 1:
                 self._lose(ended)

@@ -47,7 +47,7 @@ class NotebookShell:
 
     def __init__(self) -> None:
         sys.stdout, sys.stderr = Sink(), Sink()
-        sys.__stdout__, sys.__stderr__ = Sink(), Sink()  # type: ignore[misc]
+        sys.__stdout__, sys.__stderr__ = Sink(), Sink()  # type: ignore[misc,assignment]
         os.environ["MPLBACKEND"] = "agg"
         sys.path.insert(0, "")  # a notebook imports what it has written itself
         warnings.simplefilter("ignore")
@@ -220,7 +220,7 @@ class _Shell(InteractiveShell):
     def init_display_formatter(self) -> None:
         """Make a formatter that calls no method of what is displayed."""
         super().init_display_formatter()
-        self.display_formatter.format = lambda *a, **k: ({}, {})  # type: ignore[method-assign]
+        self.display_formatter.format = lambda *a, **k: ({}, {})  # type: ignore
 
     def init_display_pub(self) -> None:
         """Make a publisher that drops everything."""

@@ -216,8 +216,9 @@ class Packer:
         if isinstance(value, np.random.Generator):
             state = value.bit_generator.state
             return {"g": [type(value.bit_generator).__name__, self.value(state, depth + 1)]}
-        if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
-            return {"u": value.__name__}
+        name = str(getattr(value, "__name__", ""))
+        if isinstance(value, np.ufunc) and getattr(np, name, None) is value:
+            return {"u": name}
         if isinstance(value, type) and _type(value.__name__) is value:
             return {"y": value.__name__}
         if callable(value):
@@ -327,7 +328,7 @@ class Unpacker:
             entries[key] = self.value(pair[1], depth + 1)
         return entries
 
-    def _scalar(self, content: Any, depth: int) -> np.generic:
+    def _scalar(self, content: Any, depth: int) -> Any:
         if type(content) is not list or len(content) != 2 or type(content[1]) is not str:
             raise WireError("a scalar has no known form")
         try:

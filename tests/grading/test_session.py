@@ -246,6 +246,15 @@ def test_a_change_in_place_is_seen(start):
     assert x.tolist() == [7, 0]
 
 
+def test_cells_draw_the_same_numbers_each_time(start):
+    """What a cell draws without a seed of its own is the same when it is graded again."""
+    drawn = []
+    for session in (start(f"{SETUP}\nx = np.random.rand()") for _ in range(2)):
+        with checking(session) as student:
+            drawn.append(student.x)
+    assert drawn[0] == drawn[1]
+
+
 def test_random_numbers_depend_on_the_test(start):
     """The same test draws the same numbers in another process, another test draws others."""
     source = f"{SETUP}\nimport random\ndef draw(): return np.random.rand(), random.random()"
