@@ -17,7 +17,7 @@ from fake_grader import notebook
 from dllab.check.loading import find_lab, read_lab_folder
 from dllab.errors import DLLabError, GradebookLockedError, GradingError, ParameterError
 from dllab.grading.console import summary, watcher
-from dllab.grading.fingerprint import fingerprint
+from dllab.grading.fingerprint import _package_digest, fingerprint
 from dllab.grading.grade_class import ClassResult, grade_class
 from dllab.grading.gradebook import FinalMark, Gradebook
 from dllab.grading.records import Grade
@@ -29,6 +29,7 @@ Run = Callable[..., ClassResult]
 def run(tmp_path, monkeypatch) -> Run:
     """Grade the class in `in/` into `out/`; the submissions say what becomes of them."""
     monkeypatch.setenv("PYTHONPATH", str(HERE))
+    _package_digest.cache_clear()  # somebody may edit the package while this suite runs
 
     def run(answers: dict[str, str] | None = None, **options: object) -> ClassResult:
         folder = tmp_path / "in"
