@@ -40,7 +40,7 @@ def model_data(model: Any) -> dict[str, Any]:
         return head | {"custom": True}
     story = _Story()
     inputs = _inputs(model)
-    tensors = list(range(len(inputs or [None])))
+    tensors = list(range(len(inputs) if inputs else 1))
     story.tensors = len(tensors)
     outputs = story.tell(model, tensors)
     return head | {
@@ -107,7 +107,10 @@ def _layer(layer: Any) -> dict[str, Any]:
         return entry
     if not hasattr(layer, "get_weights"):  # an operation such as `+`
         return entry | {"custom": kind.__name__ not in _OPERATORS}
-    config = layer.get_config()
+    try:
+        config = layer.get_config()
+    except Exception:  # it holds a function that Keras cannot write down
+        return entry | {"custom": True}
     entry["settings"] = {key: _setting(config[key]) for key in config if key not in _FORGOTTEN}
     entry["weights"] = [np.asarray(weight) for weight in layer.get_weights()]
     return entry

@@ -140,9 +140,7 @@ class Model:
         self.trainable_parameters = answer.trainable
         shapes = {layer: shape for (layer, _), shape in zip(spec.calls, answer.shapes, strict=True)}
         self.layers = tuple(
-            LayerView(
-                layer.kind, layer.settings, layer.weights or weights, shapes.get(number, ())
-            )
+            LayerView(layer.kind, layer.settings, layer.weights or weights, shapes.get(number, ()))
             for number, (layer, weights) in enumerate(zip(spec.layers, answer.weights, strict=True))
         )
 

@@ -92,7 +92,7 @@ def impostor():
 SHAPES = {"small": (4,), "unbuilt": (4,), "residual": (8, 8, 3), "text": (6,), "normalized": (4,)}
 REFUSED = {
     "with_lambda": "no Lambda",
-    "own_activation": "whose `activation` this check cannot rebuild",
+    "own_activation": "this check cannot rebuild",
     "own_layer": "a layer `Dense` that this check cannot rebuild",
     "own_model": "a model of your own class `Network`",
     "a_class": "should be a Keras model, and it is a type",
