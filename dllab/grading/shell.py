@@ -18,7 +18,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -192,6 +192,10 @@ class _Shell(InteractiveShell):
         """Do nothing in a cell: `exit` at the end of a notebook loses no marks."""
         if not self.in_cell:
             raise SystemExit
+
+    def _tee(self, channel: str) -> Any:
+        """Keep nothing of what is printed: IPython would hold it for a history."""
+        return nullcontext()
 
     def system(self, cmd: str) -> None:
         """Do nothing: a shell command concerns the notebook's surroundings."""
