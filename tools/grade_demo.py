@@ -36,6 +36,7 @@ from dllab.grading.gradebook import FinalMark, Gradebook
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 7
 SECRET = "the answers to the exam"
+PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n%%EOF\n"
 DEADLINE = "2026-11-02T23:59:00"
 ON_TIME, NEXT_DAY, TWO_DAYS = "2026-11-02T20:15", "2026-11-03T09:30", "2026-11-04T18:00"
 MARKER = ".made-by-grade-demo"
@@ -96,6 +97,7 @@ def make_class(lab: Path) -> list[Member]:
         Member("robin.archer", "looks for files and a network", written(spy(wrong[1]))),
         Member("sam.porter", "awards itself marks", written(forger(source)), earned=nothing),
         Member("tara.moreno", "the same file as amara.okafor", full_marks, earned=full),
+        Member("wei.chen", "a PDF by another name", PDF, status="unreadable"),
     ]
 
 
@@ -182,16 +184,16 @@ def spy(notebook: NotebookNode) -> NotebookNode:
             try:
                 return act()
             except OSError as error:
-                return error.strerror
+                return type(error).__name__
 
         found = {
-            "the instructor's file": attempt(lambda: pathlib.Path("@secret@").read_text()),
-            "their keys": attempt(lambda: os.listdir("@keys@")),
-            "a classmate's work": attempt(lambda: pathlib.Path("@classmate@").read_text()),
-            "a socket": attempt(lambda: socket.socket()),
-            "variables": sorted(name for name in os.environ if "TOKEN" in name or "KEY" in name),
+            "instructor's file": attempt(lambda: pathlib.Path("@secret@").read_text()),
+            "keys": attempt(lambda: os.listdir("@keys@")),
+            "classmate": attempt(lambda: pathlib.Path("@classmate@").read_text()),
+            "network": attempt(lambda: socket.socket()),
+            "tokens": [name for name in os.environ if "TOKEN" in name],
         }
-        raise RuntimeError(str(found))
+        raise RuntimeError(", ".join(f"{name}: {seen}" for name, seen in found.items()))
         """,
     )
 

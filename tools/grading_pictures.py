@@ -30,6 +30,7 @@ PICTURES = ROOT / "book" / "instructors" / "pictures"
 LARGEST = 150_000  # bytes
 SCALE = 2
 COLORS = 64
+SHOWN_CHECKS = 9
 WIDTH = 860  # pixels of the window that a page is shown in
 TERMINAL = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><title>Terminal</title><style>
@@ -79,12 +80,13 @@ def record() -> None:
 
 def take(page: Page) -> None:
     """Take each picture."""
-    page.set_content(TERMINAL.replace("@text@", marked(graded(TRANSCRIPT.read_text("utf-8")))))
+    page.set_content(TERMINAL.replace("@text@", graded(TRANSCRIPT.read_text("utf-8"))))
     save("terminal", page.locator("body").screenshot())
 
     page.goto((DEMO / "grades" / "report.html").as_uri())
     save("report", between(page, "h1", "#checks"))
-    save("checks", between(page, "#checks", "#misconceptions"))
+    rows = page.locator("[aria-label=Checks] tbody tr")
+    save("checks", joined(page, page.locator("#checks"), rows.nth(SHOWN_CHECKS - 1)))
     save("misconceptions", between(page, "#misconceptions", "#run"))
 
     page.goto((DEMO / "grades" / "feedback" / "daniel.kim.html").as_uri())
@@ -97,30 +99,28 @@ def take(page: Page) -> None:
 
 
 def graded(transcript: str) -> str:
-    """Return the command that graded the class and what it printed, as far as a picture needs."""
+    """Return, as HTML, the command that graded the class and what it printed."""
     lines = transcript.splitlines()
     start = next(at for at, line in enumerate(lines) if line.strip().startswith("$ dllab grade"))
     end = next(at for at, line in enumerate(lines) if at > start and line.startswith("3. "))
-    shown: list[str] = []
-    for line in lines[start:end]:
-        shown += wrapped(line.strip() if line.strip().startswith("$") else line)
-    return "\n".join(shown).strip()
+    return "\n".join(map(marked, lines[start:end])).strip()
 
 
-def wrapped(line: str, width: int = 100) -> list[str]:
-    """Return a line of a terminal in as many as it takes there."""
+def marked(line: str) -> str:
+    """Return a line as HTML, wrapped as a terminal does; commands and what needs you stand out."""
+    command = line.strip().startswith("$")
+    person = re.match(r"\[.*\b(unreadable|failed|partly graded)\b", line)
+    name = "b" if command else "i" if person else "span"
+    rows = wrapped(line.strip(), " \\") if command else wrapped(line)
+    return "\n".join(f"<{name}>{html.escape(row)}</{name}>" for row in rows)
+
+
+def wrapped(line: str, mark: str = "", width: int = 100) -> list[str]:
+    """Return a line of a terminal in as many as it takes there; `mark` ends all but the last."""
     if len(line) <= width:
         return [line]
-    at = line.rfind(" ", 0, width)
-    mark = " \\" if line.lstrip().startswith(("$", "--")) else ""
-    return [line[:at] + mark, *wrapped("    " + line[at + 1 :], width)]
-
-
-def marked(text: str) -> str:
-    """Return the text as HTML: commands and what needs a person stand out."""
-    text = html.escape(text)
-    text = re.sub(r"^(\$ .*(?:\\\n.*)*)", r"<b>\1</b>", text, flags=re.MULTILINE)
-    return re.sub(r"^(\[.*(?:unreadable|failed|partly graded).*)$", r"<i>\1</i>", text, flags=re.M)
+    at = line.rfind(" --" if mark else " ", 0, width)
+    return [line[:at] + mark, *wrapped("    " + line[at + 1 :], mark, width)]
 
 
 def between(page: Page, first: str, after: str) -> bytes:
@@ -132,7 +132,7 @@ def between(page: Page, first: str, after: str) -> bytes:
 def joined(page: Page, first: Any, last: Any) -> bytes:
     """Return a picture of a page from the top of one element to the bottom of another."""
     top, bottom = box(first), box(last)
-    return clipped(page, top["y"] - 12, bottom["y"] + bottom["height"] + 8)
+    return clipped(page, top["y"] - 12, bottom["y"] + bottom["height"] + 4)
 
 
 def box(element: Any) -> dict[str, float]:

@@ -13,7 +13,7 @@ Schema, `user_version` 1, `application_id` 0x444C4C42 ("DLLB"). Times are ISO 86
 | table | one row for each | columns |
 | --- | --- | --- |
 | labs | lab | lab, title, points |
-| runs | run of `dllab grade` | run, lab, fingerprint, seed, options (JSON), versions (JSON), sandbox, started, ended ('' while it runs or if it was cut off), outcome |
+| runs | run of `dllab grade` | run, lab, fingerprint, seed, options (JSON), versions (JSON), sandbox, started, ended (empty while it runs or if it was cut off), outcome |
 | attempts | graded submission | attempt, run, student, lab, digest, fingerprint, seed, regrade, status, reason, earned, points, seconds, cpu_seconds, peak_memory, restarts, name, origin, submitted_at, time, grade (the whole `Grade` as canonical JSON); unique (student, lab, digest, fingerprint, seed, regrade) |
 | tests | check of an attempt | attempt, position, task, test, points, earned, status, misconception |
 | current | student and lab | lab, student, attempt, name, origin, submitted_at: which attempt counts |
