@@ -11,7 +11,7 @@ the superuser, whose processes the system does not count, it is the only one who
 
 import math
 import os
-import resource
+import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,11 +25,10 @@ from .records import Limits
 
 __all__ = ["Usage", "Watcher", "children", "family"]
 
-_MEGABYTE = 2**20
-_PAGE = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Empty files take room in the system's memory that a folder's size does not count.
 _FILES = 50_000
+_LOOKS_AT_MOST = 0.25  # seconds
 _CORES = 1.25  # of CPU seconds in a second of wall time; right work takes one
 _LAST = 19  # of all priorities
 
@@ -55,13 +54,14 @@ class _Process:
         """Return what the system says about a process; None where it has just ended."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-            pages = Path(f"/proc/{pid}/statm").read_bytes().split()
+            status = Path(f"/proc/{pid}/status").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             return None
         # times with those of children that have ended, whoever waited for them
         seconds = sum(map(int, fields[11:15])) / _TICKS
-        private = (int(pages[1]) - int(pages[2])) * _PAGE / _MEGABYTE
-        return cls(pid, seconds, int(fields[17]), private)
+        # a mapping that forked processes share belongs to no file either
+        sizes = re.findall(rb"^Rss(?:Anon|Shmem):\s+(\d+)", status, re.MULTILINE)
+        return cls(pid, seconds, int(fields[17]), sum(map(int, sizes)) / 1024)
 
 
 class Watcher:
@@ -167,22 +167,33 @@ class Watcher:
         return found
 
 
-def _shared_once(processes: Iterable[_Process], enough: float) -> float:
-    """Return MB of memory, shared pages counted once; stop counting when it is `enough`."""
+def _shared_once(processes: Sequence[_Process], enough: float) -> float:
+    """Return MB of memory, shared pages counted once; stop counting when it is `enough`.
+
+    The system looks at every page for this. Where many processes make it slow, those that are
+    left are taken for average ones.
+    """
+    deadline = time.monotonic() + _LOOKS_AT_MOST
     total = 0.0
-    for process in processes:
+    for count, process in enumerate(processes, 1):
+        total += _share(process)
         if total > enough:
             break
-        try:
-            text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended
-        except PermissionError:
-            total += process.private
-            continue
-        lines = (line.split() for line in text.splitlines()[1:])
-        total += sum(int(words[1]) for words in lines if words[0] == "Pss_Anon:") / 1024
+        if time.monotonic() > deadline:
+            return total * len(processes) / count
     return total
+
+
+def _share(process: _Process) -> float:
+    """Return a process's MB of memory, each page divided by the number of its users."""
+    try:
+        text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has ended
+    except PermissionError:
+        return process.private
+    lines = (line.split() for line in text.splitlines()[1:])
+    return sum(int(words[1]) for words in lines if words[0] in ("Pss_Anon:", "Pss_Shmem:")) / 1024
 
 
 def _step_back(processes: Iterable[_Process]) -> None:
