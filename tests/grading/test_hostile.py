@@ -118,7 +118,9 @@ class Machine:
     def files(self) -> set[str]:
         """Return what lies where this run may leave something."""
         folders = (self.scratch, self.folder / "home", Path.cwd())
-        return {str(path) for folder in folders for path in folder.glob("*")}
+        found = {path for folder in folders for path in folder.glob("*")}
+        # where the grader's own Keras, which rebuilds models, keeps its settings
+        return {str(path) for path in found if path.name not in (".cache", ".config", ".keras")}
 
     def settle(self, before: set[int]) -> set[int]:
         """Return what runs that did not run before, once there is nothing left or time is up."""
@@ -283,6 +285,7 @@ ATTACKS = (
     "becomes-another-program",
     "leaves-files-everywhere",
     "leaves-processes",
+    "processors-for-itself",
     "noise-of-random-bytes",
     "forged-answers-in-a-call",
     "answer-hangs",
@@ -332,7 +335,7 @@ def test_a_class_with_hostile_students(tmp_path: Path, monkeypatch: pytest.Monke
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert not CANARY.search(text), path
-        assert "<script" not in text.lower().replace("&lt;script", "")
+        assert path.suffix == ".csv" or "<script" not in text.lower()
         assert str(tmp_path) not in text
     first = [
         line.split(",")[0].strip('"') for line in (out / "grades.csv").read_text().splitlines()
