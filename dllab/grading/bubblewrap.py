@@ -85,7 +85,7 @@ class Box:
             self._monitor = subprocess.Popen(
                 [_find(), "--args", str(line), "--", *command],
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=announce or subprocess.DEVNULL,
+                stdout=announce.fileno() if announce else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},
                 cwd="/",

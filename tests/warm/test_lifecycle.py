@@ -364,6 +364,35 @@ def test_a_nonsense_request_is_dropped(open_session, own_template) -> None:
         assert open_session().is_warm
 
 
+def test_a_program_in_a_kernels_place(own_template, monkeypatch, tmp_path) -> None:
+    """Any module with a `main` can be forked, in a folder of its own, from a home of its own."""
+    (tmp_path / "program.py").write_text(
+        "import os, sys\n"
+        "home = os.environ['HOME']\n"
+        "def main():\n"
+        "    kernel = 'ipykernel' in sys.modules\n"
+        "    print(home, os.environ['HOME'], 'numpy' in sys.modules, kernel, sys.argv[1:])\n"
+        "    sys.exit(3)\n"
+    )
+    from dllab.warm import client, control
+
+    folder = tmp_path / "other"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "HOME": "/nowhere"}
+    settings = runtime.Settings(preload=("numpy",), own_home=True, owner=os.getpid())
+    command = client.program_command(sys.executable, "program", ["one"])
+    client.prepare(command, environment, "/", settings, folder)
+    read, write = os.pipe()
+    with os.fdopen(read) as said:
+        process = client.start_kernel(
+            command, environment, "/", [0, write, 2], settings, folder=folder
+        )
+        os.close(write)
+        assert process.wait(20) == 3
+        assert said.read() == f"{folder}/home /nowhere True False ['one']\n"
+    assert warm.status() == []  # the user's own folder has no part in it
+    assert control.stop(folder) == 1
+
+
 def bubblewrap(*options: str) -> list[str]:
     return ["bwrap", "--dev-bind", "/", "/", "--die-with-parent", "--unshare-pid", *options]
 
@@ -431,12 +460,16 @@ def test_a_template_refuses_a_client_from_a_sandbox(own_template, open_session) 
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_kernel_joins_a_sandbox(own_template, open_session, tmp_path) -> None:
-    """Forked outside, the kernel sees and may do only what the sandbox allows."""
+@pytest.mark.parametrize("nested", [(), ("--unshare-user", "--disable-userns")], ids=["", "nested"])
+def test_a_kernel_joins_a_sandbox(own_template, open_session, tmp_path, nested) -> None:
+    """Forked outside, the kernel sees and may do only what the sandbox allows.
+
+    That holds as well where bubblewrap nests user namespaces.
+    """
     ipc = tmp_path / "ipc"
     ipc.mkdir()
     private = ["--tmpfs", "/home", "--bind", str(ipc), str(ipc), "--unshare-net", "--proc", "/proc"]
-    box = ["bwrap", "--ro-bind", "/", "/", "--die-with-parent", "--unshare-pid", *private]
+    box = ["bwrap", "--ro-bind", "/", "/", "--die-with-parent", "--unshare-pid", *private, *nested]
     with subprocess.Popen(
         ["prlimit", "--nofile=99", *box, "sh", "-c", "echo in; sleep 600"], stdout=subprocess.PIPE
     ) as holder:
