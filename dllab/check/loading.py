@@ -97,10 +97,15 @@ class LabFiles:
     @cached_property
     def mutants(self) -> tuple[Replacement, ...]:
         """The named wrong answers of all tasks."""
-        packed = self.folder / "mutants.bin"
+        return mutants_of(_run(self.mutants_source, self.folder / "mutants.py"))
+
+    @cached_property
+    def mutants_source(self) -> str:
+        """The code of the wrong answers, which a wheel has compressed."""
+        packed, plain = self.folder / "mutants.bin", self.folder / "mutants.py"
         if packed.is_file():
-            return mutants_of(_run(zlib.decompress(packed.read_bytes()).decode(), packed))
-        return mutants_of(_run_file(self.folder / "mutants.py"))
+            return zlib.decompress(packed.read_bytes()).decode()
+        return plain.read_text(encoding="utf-8") if plain.is_file() else ""
 
     @cached_property
     def variants(self) -> tuple[Replacement, ...]:

@@ -60,8 +60,8 @@ class _Lines(Watcher):
     def graded(self, grade: Grade, mark: FinalMark) -> None:
         self._done += 1
         left = (time.monotonic() - self._begun) / self._done * (self._count - self._done)
-        place = f"[{self._done}/{self._count}, {_clock(left)} left]"
-        self._say(f"{place} {_row(grade, mark)}")
+        done = str(self._done).rjust(len(str(self._count)))
+        self._say(f"[{done}/{self._count}, {_clock(left):>5} left] {_row(grade, mark)}")
 
     def stopping(self) -> None:
         self._say(_STOPPING)

@@ -29,6 +29,7 @@ from dllab.check.runner import Attempt, TestRun, run_checks
 from dllab.check.sentences import StudentError
 from dllab.errors import UnreadableError
 from dllab.grading.evaluator import ProcessEvaluator
+from dllab.grading.framework_mutants import FrameworkMutants, needs_framework
 from dllab.grading.notebook import read
 from dllab.grading.records import (
     Grade,
@@ -156,7 +157,7 @@ def _grade(job: _Job, template: Any) -> Grade:
         job.session = session
         job.problems = tuple(_presentable(problem) for problem in session.run_cells())
         runs = run_checks(files, [_attempt(order, session)])
-        diagnoses = _diagnoses(job, runs, session)
+        diagnoses = _diagnoses(job, runs, session, template)
     job.results = {run.test: _result(run, diagnoses.get(run.test)) for run in runs}
     if any(result.status == "not run" for result in job.results.values()):
         seconds = order.limits.seconds * order.patience
@@ -285,17 +286,33 @@ def _short_path(match: re.Match[str]) -> str:
 # -- diagnosis -------------------------------------------------------------------------------
 
 
-def _diagnoses(job: _Job, runs: Sequence[TestRun], session: Session) -> Mapping[str, Diagnosis]:
+def _diagnoses(
+    job: _Job, runs: Sequence[TestRun], session: Session, template: Any
+) -> Mapping[str, Diagnosis]:
     """Return the misconceptions behind failed tests: hints, which never change a mark."""
     files = job.files
     assert files is not None
+    with FrameworkMutants(job.order, files, template) as elsewhere:
+        return _find_diagnoses(job, files, runs, session, elsewhere)
+
+
+def _find_diagnoses(
+    job: _Job,
+    files: LabFiles,
+    runs: Sequence[TestRun],
+    session: Session,
+    elsewhere: FrameworkMutants,
+) -> Mapping[str, Diagnosis]:
     names = _Names(session)
     places = {id(mutant): place for place, mutant in enumerate(files.mutants)}
 
     def answers(mutant: Replacement | None) -> Backend:
         if mutant is None:
             return session.backend("diagnosis")
-        known = f"{files.folder}\0{job.order.fingerprint}\0{places[id(mutant)]}"
+        place = places[id(mutant)]
+        known = f"{files.folder}\0{job.order.fingerprint}\0{place}"
+        if needs_framework(files) and not mutant.build:
+            return RememberingBackend(elsewhere.backend(place), known, lambda: 0)
         return RememberingBackend(_mutant(mutant, names), known, lambda: names.asked)
 
     found: dict[str, Diagnosis] = {}

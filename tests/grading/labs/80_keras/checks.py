@@ -121,15 +121,11 @@ def test_it_classifies_new_points(student, rng):
 
 @task("train_network", points=2)
 def test_the_seed_decides(student, rng):
-    """The same seed gives the same weights; another seed gives others."""
+    """The same seed gives the same weights."""
     x, y = points(rng, 16)
-    first, again, other = (
-        expect.model(student.train_network(x, y, seed), input_shape=(2,), output_shape=(2,))
-        for seed in (5, 5, 6)
+    first, again = (
+        expect.model(student.train_network(x, y, 5), input_shape=(2,), output_shape=(2,))
+        for _ in range(2)
     )
     same = [np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True)]
     expect.true(all(same), "Two runs with the same seed should give the same weights.")
-    different = [
-        not np.array_equal(a, b) for a, b in zip(first.weights, other.weights, strict=True)
-    ]
-    expect.true(any(different), "Two different seeds gave the same weights.")
