@@ -59,7 +59,8 @@ test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, var
 test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval, on an ordinary and a warm kernel
 	$(PY) -m pytest tests/notebooks
 
-test-grading: $(INSTALLED)  ## the nbgrader assignment, end to end
+test-grading: $(INSTALLED)  ## grading: sandbox, hostile and unlucky notebooks, classes, crashes, nbgrader
+	@tools/system_packages.sh bubblewrap chromium
 	$(PY) -m pytest tests/grading
 
 test-book: book  ## the strict build and what must hold of its pages
