@@ -8,6 +8,8 @@ PY      := $(BIN)/python
 PORT    ?= 8000
 INSTALLED := $(VENV)/.installed
 # The versions that a result depends on stand in constraints.txt and nowhere else.
+# Grading waits for limits more than it computes: two files of its tests at a time.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 EXTRAS  := book,lab,author,grade,test
 
 # A learner's GPU is welcome in `make lab`; builds and tests must give the same numbers everywhere.
@@ -61,14 +63,14 @@ test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval, on an ordina
 
 test-grading: $(INSTALLED)  ## grading: sandbox, hostile and unlucky notebooks, classes, crashes, nbgrader
 	@tools/system_packages.sh bubblewrap chromium
-	$(PY) -m pytest tests/grading
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests/grading
 
 test-book: book  ## the strict build and what must hold of its pages
 	$(PY) -m pytest tests/book
 
 test-browser: book  ## the built book in Chromium
 	@tools/system_packages.sh chromium
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest -n 2 tests/browser
 
 test-backends: $(INSTALLED)  ## the package on each other Keras backend that is installed
 	$(PY) -m pytest tests/backends
