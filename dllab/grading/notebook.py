@@ -156,8 +156,8 @@ def _read_text(text: str) -> tuple[list[RawCell], list[Repair]]:
         repairs.append(repaired("trailing-text"))
     notebook = _find_notebook(value)
     if notebook is None:
-        if parse(text) is not None and not isinstance(value, dict):
-            return _read_script(text)
+        if repairs and parse(text) is not None and not isinstance(value, dict):
+            return _read_script(text)  # it begins with a docstring or a list
         raise UnreadableError("The file is JSON but not a notebook: it has no cells.")
     cells, more = _read_cells(notebook)
     return cells, [*repairs, *more]

@@ -169,7 +169,7 @@ STOPS = "the class stops"
 _UNREADABLE = {"status": ("unreadable",)}
 
 _add(STOPS, "cells-are-a-dict", 0, edit=lambda n: {**n, "cells": {"a": 1}}, **_UNREADABLE)
-_add(STOPS, "notebook-is-a-list", range(11), edit=lambda n: [n], status=("graded", "unreadable"))
+_add(STOPS, "notebook-is-a-list", 0, edit=lambda n: [n], **_UNREADABLE)
 _add(STOPS, "notebook-is-a-number", 0, raw=lambda _: b"1e999", **_UNREADABLE)
 _add(STOPS, "nothing-at-all", 0, raw=lambda _: b"", **_UNREADABLE)
 _add(STOPS, "a-program", 0, raw=lambda _: b"\x7fELF" + bytes(range(256)) * 100, **_UNREADABLE)

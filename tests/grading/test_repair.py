@@ -164,6 +164,7 @@ with zipfile.ZipFile(ZIP, "w") as archive:
         (b'{\n<<<<<<< HEAD\n "cells": []\n=======\n>>>>>>> b\n}', "merge conflict"),
         (b'{"error": "not found"}', "no cells"),
         (b'{"cells": {"a": 1}}', "no cells"),
+        (b'[{"cells": [{"cell_type": "code", "source": "x = 1"}]}]', "no cells"),
         (b"<!DOCTYPE html><html><body>Login</body></html>", "web page"),
         (b"\n <html><body>502</body></html>", "web page"),
         (b"# Title\n\n```python\ndef f(): pass\n```\nText, and more.\n", "Markdown"),
