@@ -33,7 +33,7 @@ SENTENCES: dict[str, str] = {
     "syntax": "Line {line} of the cell is not valid Python ({message}); the rest of it ran.",
     "untouched-copy": "An untouched copy of `{name}` came after your work and was left out.",
     "copied-cell": "The cell repeats cell {first} and was run once.",
-    "overwritten-name": "A later cell reuses the name `{name}`; unless for a function, yours was kept.",
+    "overwritten-name": "A later cell reuses `{name}`: unless for a function, yours was kept.",
     "shadowed-builtin": "A cell gives Python's `{name}` another meaning; it was put back.",
     "given-code": "Code that the lab gives was missing and was put back: {names}.",
     "setup-cell": "The setup cell was missing or not first; it was run first.",
