@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 EXACT_VERSION = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,-]+\])?==\d+\.\d")
 # Preceded by a letter, dot or the like, `/home/` is part of a relative path or an address.
-MACHINE_PATH = re.compile(r"(?<![\w.~>}-])/(?:work|root|home|opt)/")
+# `student` is the one user of a sandbox, on every machine.
+MACHINE_PATH = re.compile(r"(?<![\w.~>}-])/(?:work|root|home|opt)/(?!student\b)")
 REGISTRY = re.compile(
     r"pypi\.org/simple|files\.pythonhosted|index-url|registry\.npmjs|registry\.yarnpkg"
     r"|PIP_INDEX|find-links",
@@ -78,6 +79,7 @@ def test_committed_notebooks_hold_no_output():
         (EXACT_VERSION, "tensorflow[and-cuda]" + "==2.19.0", True),
         (EXACT_VERSION, "if a == 2.5", False),
         (MACHINE_PATH, "open('" + "/home/me/x')", True),
+        (MACHINE_PATH, "/home/student/x", False),
         (MACHINE_PATH, "book/work/x", False),
         (MACHINE_PATH, "https://example.org/home/", False),
         (REGISTRY, "--extra-" + "index-url https://example.org", True),

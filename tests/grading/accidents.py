@@ -293,7 +293,7 @@ CASES = (
     Case("a cell crashes", first=["1 / 0", "undefined_name"], last=["raise ValueError('oops')"]),
     Case("a crash above the work", edit=head("undefined_name", "def shares")),
     Case("another folder", first=["import os\nos.makedirs('x', exist_ok=True)\nos.chdir('x')"]),
-    Case("a path of one's own", edit=head("data = np.load('/home/ada/data.npy')", "def loss")),
+    Case("a path of one's own", edit=head("data = np.load('/Users/ada/data.npy')", "def loss")),
     Case("unseeded numbers", first=["np.random.rand(3)\nimport random\nrandom.random()"]),
     Case("plots", first=["import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"]),
     Case("asks a question", first=["name = input('Your name? ')\nanswer = int(input())"]),
