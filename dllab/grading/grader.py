@@ -8,6 +8,7 @@
 import inspect
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -270,11 +271,15 @@ def _own_message(error: AssertionError) -> str:
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _PATH = re.compile(r"(?<![\w./])/(?:[\w.+@-]+/)+([\w.+@-]*)")
 _STUDENTS_OWN = ("/home/student/", "/tmp/")
+# Where this machine keeps Python and the package, which may lie below `/tmp` as well.
+_OURS = sorted({sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])}, key=len, reverse=True)
 
 
 def _presentable(text: str) -> str:
     """Return text without addresses, which differ from run to run, and without paths from here."""
     shown = _ADDRESS.sub("0x…", clean(text, 2 * _SENTENCE))
+    for place in _OURS:
+        shown = shown.replace(f"{place}/", "/").replace(place, "…")
     return _PATH.sub(_short_path, shown)[:_SENTENCE]
 
 

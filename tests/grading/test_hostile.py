@@ -40,7 +40,7 @@ from dllab.grading.sandbox import Template
 ROOT = find_root(Path(__file__).parent)
 SEED = 3141592653
 LIMITS = Limits(
-    seconds=20, cell_seconds=1, memory=300, disk=32, file_size=8, processes=16, output=100_000
+    seconds=20, cell_seconds=2, memory=300, disk=32, file_size=8, processes=16, output=100_000
 )
 CANARY = re.compile(r"canary-[0-9a-f]{8}")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -93,6 +93,8 @@ class Machine:
             submission=Submission(student, "x.ipynb", sha256(content).hexdigest(), content),
             seed=SEED,
             limits=replace(LIMITS, **case.limits),
+            # one that reports what it found must come to its end, on a busy machine too
+            patience=6.0 if case.says else 1.0,
         )
         return grade(order, self.template)
 
