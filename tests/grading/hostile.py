@@ -248,7 +248,7 @@ _add(STOPS, "kills-the-parent", ALL, "import os; os.kill(os.getppid(), 9)")
 _add(
     STOPS,
     "kills-everything",
-    ALL,
+    range(7, 11),  # the sandbox ends a moment later, which may hit the cell that runs then
     """
     import os, signal
     for pid in (1, -1, *range(2, 300)):
@@ -1728,7 +1728,8 @@ _add(
             found.append(name)
     home = os.path.expanduser("~")
     for folder in ("/tmp", "/dev/shm", "/var/tmp", "/run", home, os.getcwd()):
-        for path in glob.glob(folder + "/**", recursive=True, include_hidden=True):
+        levels = (glob.glob(folder + level, include_hidden=True) for level in ("/*", "/*/*"))
+        for path in sum(levels, []):
             if "planted" in path or "given-away" in path:
                 found.append(path)
     libc = ctypes.CDLL(None, use_errno=True)
