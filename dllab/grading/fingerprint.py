@@ -8,7 +8,6 @@
 import hashlib
 import json
 import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
@@ -81,17 +80,10 @@ def _contents(lab: LabFiles) -> Iterator[tuple[str, bytes]]:
     outline = {"name": lab.name, "tasks": [asdict(task) for task in lab.tasks]}
     yield "outline", json.dumps(outline, sort_keys=True).encode()
     yield "checks", lab.checks.read_bytes()
-    yield "mutants", _mutants(lab)
+    yield "mutants", lab.mutants_source.encode()
     misconceptions = lab.folder / "misconceptions.toml"
     yield "misconceptions", misconceptions.read_bytes() if misconceptions.is_file() else b""
     yield "released", _released(lab)
-
-
-def _mutants(lab: LabFiles) -> bytes:
-    packed, plain = lab.folder / "mutants.bin", lab.folder / "mutants.py"
-    if packed.is_file():
-        return zlib.decompress(packed.read_bytes())
-    return plain.read_bytes() if plain.is_file() else b""
 
 
 def _released(lab: LabFiles) -> bytes:

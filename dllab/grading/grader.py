@@ -297,6 +297,8 @@ def _diagnoses(
     """Return the misconceptions behind failed tests: hints, which never change a mark."""
     files = job.files
     assert files is not None
+    if not any(run.status == "failed" for run in runs):
+        return {}  # most of a good class: its mutants are not even read
     with FrameworkMutants(job.order, files, template) as elsewhere:
         return _find_diagnoses(job, files, runs, session, elsewhere)
 
@@ -310,13 +312,14 @@ def _find_diagnoses(
 ) -> Mapping[str, Diagnosis]:
     names = _Names(session)
     places = {id(mutant): place for place, mutant in enumerate(files.mutants)}
+    framework = needs_framework(files)
 
     def answers(mutant: Replacement | None) -> Backend:
         if mutant is None:
             return session.backend("diagnosis")
         place = places[id(mutant)]
         known = f"{files.folder}\0{job.order.fingerprint}\0{place}"
-        if needs_framework(files) and not mutant.build:
+        if framework and not mutant.build:
             return RememberingBackend(elsewhere.backend(place), known, lambda: 0)
         return RememberingBackend(_mutant(mutant, names), known, lambda: names.asked)
 

@@ -144,11 +144,8 @@ def _lab_contents(lab: LabFiles) -> Iterator[tuple[str, bytes]]:
         if (lab.folder / file).is_file():
             yield file, (lab.folder / file).read_bytes()
     yield "lab.json", _json(read_outline(lab.folder))
-    packed, plain = lab.folder / "mutants.bin", lab.folder / "mutants.py"
-    if packed.is_file():
-        yield "mutants.bin", packed.read_bytes()
-    elif plain.is_file():
-        yield "mutants.bin", zlib.compress(plain.read_bytes(), 9)
+    if lab.mutants_source:
+        yield "mutants.bin", zlib.compress(lab.mutants_source.encode(), 9)
     cells = [
         {"source": cell.source, "kind": cell.kind, "task": cell.task}
         for cell in released(lab).cells
