@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 from dllab.check.backend import LocalBackend
 from dllab.check.diagnosis import diagnose
 from dllab.check.loading import FURTHER_LABS, LabFiles, read_lab_folder
-from dllab.check.registry import Replacement
+from dllab.check.registry import Replacement, mark_of
 from dllab.check.runner import Attempt, TestRun, run_checks
 
 __all__ = ["LAWS", "Judgment", "Kill", "judge", "judge_folders", "kill_matrix"]
@@ -101,7 +102,8 @@ def judge(
         lab: the lab, from its source folder.
         solution: the code of the solution notebook.
         untouched: the code of the student notebook.
-        seeds: of the random numbers, one run of every answer for each.
+        seeds: of the random numbers, one run of every answer for each; a task with a test that
+            trains is held to the first alone.
         diagnosed: for how many of the seeds each mutant is diagnosed.
 
     Raises:
@@ -114,13 +116,16 @@ def judge(
     findings = _Findings()
     answers = [*lab.mutants, *lab.variants]
     attempts = [
-        *_attempts("solution", solved, {}, seeds, patience=PATIENCE),
+        *_attempts("solution", solved, {}, seeds[:1], patience=PATIENCE),
+        *_attempts("solution", solved, {}, seeds[1:], patience=PATIENCE, brief=True),
         *_attempts("untouched", stubs, {}, seeds),
     ]
+    training = _training_tasks(lab)
     for index, answer in enumerate(answers):
         names = answer.names(solved)
         patience = PATIENCE if answer.misconception is None else 1.0
-        attempts += _attempts(f"{index}", solved, names, seeds, answer.task, patience)
+        own = seeds[:1] if answer.task in training else seeds
+        attempts += _attempts(f"{index}", solved, names, own, answer.task, patience)
     by_label: dict[str, list[TestRun]] = defaultdict(list)
     runs = run_checks(lab, attempts)
     for run in runs:
@@ -137,7 +142,8 @@ def judge(
         else:
             seen = set(list(seeds)[:diagnosed])
             named = _diagnose(lab, answer, [r for r in mine if r.attempt.seed in seen], solved)
-            matrix.append(_kill(lab, answer, mine, named, len(seeds)))
+            count = len({run.attempt.seed for run in mine})
+            matrix.append(_kill(lab, answer, mine, named, count))
             _judge_mutant(matrix[-1], findings)
     return Judgment(
         lab.name,
@@ -221,10 +227,17 @@ def _attempts(
     seeds: Sequence[int],
     task: str | None = None,
     patience: float = 1.0,
+    brief: bool = False,
 ) -> list[Attempt]:
     backend = partial(LocalBackend, namespace, overrides)
     tasks = None if task is None else (task,)
-    return [Attempt(backend, seed, tasks, label, patience) for seed in seeds]
+    return [Attempt(backend, seed, tasks, label, patience, brief=brief) for seed in seeds]
+
+
+def _training_tasks(lab: LabFiles) -> set[str]:
+    """Return the tasks that have a test which trains."""
+    marks = map(mark_of, run_path(str(lab.checks)).values())
+    return {mark.task for mark in marks if mark is not None and mark.trains}
 
 
 def _name(answer: Replacement) -> str:

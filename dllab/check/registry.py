@@ -34,13 +34,15 @@ _VARIANTS = "__dllab_variants__"
 
 @dataclass(frozen=True)
 class TestMark:
-    """The task that a test belongs to, its points and its time limit for one call, in seconds."""
+    """The task that a test belongs to, its points, its time limit for one call, in seconds, and
+    whether it makes the learner's code train a model for seconds."""
 
     __test__ = False  # the name starts with Test, and it is not one
 
     task: str
     points: int
     seconds: float = DEFAULT_SECONDS
+    trains: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,17 @@ class Replacement:
         return dict(self.definition(SimpleNamespace(**namespace)))
 
 
-def task(name: str, points: int = 1, *, seconds: float = DEFAULT_SECONDS) -> Callable[[Any], Any]:
+def task(
+    name: str, points: int = 1, *, seconds: float = DEFAULT_SECONDS, trains: bool = False
+) -> Callable[[Any], Any]:
     """Mark a pytest function as a test of a task.
 
     Args:
         name: the task's id, as in the lab's cells.
         points: whole points that the test is worth.
         seconds: how long one call of the learner's code may take.
+        trains: the learner's code trains a model for seconds: the laws of labs hold such a task
+            to the first of their seeds alone.
 
     Raises:
         AuthoringError: `points` is not a whole number from 1 up.
@@ -77,7 +83,7 @@ def task(name: str, points: int = 1, *, seconds: float = DEFAULT_SECONDS) -> Cal
         raise AuthoringError(f"`points` of task {name!r} should be 1, 2, …, got {points!r}")
 
     def decorate(function: Any) -> Any:
-        function.__dllab_task__ = TestMark(name, points, seconds)
+        function.__dllab_task__ = TestMark(name, points, seconds, trains)
         return function
 
     return decorate

@@ -48,6 +48,7 @@ class Attempt:
         patience: factor on the time limits; more than 1 for code that is known to end.
         bounded: limit each test as a whole, too: what the learner's code returned may make the
             check's own code endless.
+        brief: leave out the tests that train.
     """
 
     backend: Callable[[], Backend]
@@ -56,6 +57,7 @@ class Attempt:
     label: str = ""
     patience: float = 1.0
     bounded: bool = False
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,12 @@ def _plugin(pytest: Any, attempts: Sequence[Attempt]) -> Any:
                 name = metafunc.function.__name__
                 self.problems.append(f"{name} has no @task decorator")
                 return
-            mine = [a for a in attempts if a.tasks is None or mark.task in a.tasks]
+            mine = [
+                attempt
+                for attempt in attempts
+                if (attempt.tasks is None or mark.task in attempt.tasks)
+                and not (attempt.brief and mark.trains)
+            ]
             parameters: list[Attempt | None] = [*mine] or [None]
             metafunc.fixturenames.append("_attempt")
             metafunc.parametrize("_attempt", parameters, indirect=True)
