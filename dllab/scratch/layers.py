@@ -44,8 +44,14 @@ class Layer(ABC):
     """
 
     @abstractmethod
-    def __call__(self, x: Tensor | ArrayLike) -> Tensor:
-        """Compute the layer's output for a batch."""
+    def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
+        """Compute the layer's output for a batch.
+
+        Args:
+            x: the batch, examples along its first axis.
+            training: whether the output serves a training step. Layers that act differently then,
+                `Dropout` and `BatchNormalization`, ask for it; all others ignore it.
+        """
 
     def parameters(self) -> list[Tensor]:
         """List the tensors that training changes."""
@@ -130,11 +136,12 @@ class Dense(Layer):
         self.W = Tensor(_initial_weights(units_in, units_out, activation, rng), label="W")
         self.b = Tensor(np.zeros(units_out), label="b") if use_bias else None
 
-    def __call__(self, x: Tensor | ArrayLike) -> Tensor:
+    def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
         """Return `g(x @ W + b)`.
 
         Args:
             x: `(batch, units_in)`.
+            training: makes no difference here.
 
         Returns:
             `(batch, units_out)`.
@@ -198,7 +205,7 @@ class Activation(Layer):
         self.name = name
         self._g = _activation(name)
 
-    def __call__(self, x: Tensor | ArrayLike) -> Tensor:
+    def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
         """Return `g(x)`, of the shape of `x`."""
         return self._g(as_tensor(x))
 
@@ -218,7 +225,7 @@ class Flatten(Layer):
     Introduced in: `chapter-forward-propagation`.
     """
 
-    def __call__(self, x: Tensor | ArrayLike) -> Tensor:
+    def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
         """Return the batch with all axes but the first joined.
 
         Raises:
@@ -269,12 +276,16 @@ class Sequential(Layer):
                     f"{type(layer).__name__}. Wrap a function's name in Activation(...)."
                 )
 
-    def __call__(self, x: Tensor | ArrayLike) -> Tensor:
-        """Return the output of the last layer."""
-        return self.forward_all(x)[-1]
+    def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
+        """Return the output of the last layer; every layer is told `training`."""
+        return self.forward_all(x, training)[-1]
 
-    def forward_all(self, x: Tensor | ArrayLike) -> list[Tensor]:
+    def forward_all(self, x: Tensor | ArrayLike, training: bool = False) -> list[Tensor]:
         """Return the input and the output of every layer.
+
+        Args:
+            x: the batch, examples along its first axis.
+            training: handed on to every layer.
 
         Returns:
             `[A0, A1, ..., AL]`: entry `l` is the activation of layer `l`, entry 0 the input, so
@@ -287,7 +298,7 @@ class Sequential(Layer):
         """
         outputs = [as_tensor(x)]
         for layer in self.layers:
-            outputs.append(layer(outputs[-1]))
+            outputs.append(layer(outputs[-1], training))
         return outputs
 
     def parameters(self) -> list[Tensor]:

@@ -129,6 +129,28 @@ def test_layers_can_be_nested():
     assert outer.flops(2) == 2 * 2 * (6 + 3)
 
 
+def test_training_reaches_every_layer():
+    """A Sequential hands `training` on, also to a Sequential inside; at inference it is False."""
+    told = []
+
+    class Spy(Layer):
+        def __call__(self, x, training=False):
+            told.append(training)
+            return Flatten()(x)
+
+    model = Sequential([Spy(), Sequential([Spy()])])
+    model(np.ones((1, 2)))
+    model(np.ones((1, 2)), training=True)
+    model.forward_all(np.ones((1, 2)), training=True)
+    assert told == [False, False, True, True, True, True]
+
+
+def test_training_makes_no_difference_to_plain_layers(model):
+    """Dense, Activation and Flatten compute the same either way."""
+    x = generator(1).normal(size=(5, 2, 3))
+    np.testing.assert_array_equal(model(x, training=True).data, model(x).data)
+
+
 def test_layer_is_abstract():
     """A layer without a call cannot be made."""
     with pytest.raises(TypeError, match="abstract"):
