@@ -2,6 +2,7 @@
 
 - `learning_curves(history)`: loss and metrics against the epoch, validation dashed
 - `curves({"name": y})`: several named lines in one plot
+- `spread({"name": runs})`: the mean over several seeds, in a band of one standard deviation
 - `images(images)`: a grid of pictures
 - `decision_boundary(predict, x, y)`: what a classifier says about each point of the plane
 - `histograms({"layer 1": values})`: distributions over one another, with shared bins
@@ -18,6 +19,7 @@ from dllab.plot.distributions import histograms
 from dllab.plot.graphs import graph
 from dllab.plot.lines import curves, gradient_norms, learning_curves
 from dllab.plot.pictures import images
+from dllab.plot.spreads import spread
 from dllab.plot.style import COLORS, TEXT, contrast, use_style
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "histograms",
     "images",
     "learning_curves",
+    "spread",
     "use_style",
 ]
 

@@ -11,9 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from dllab.errors import ParameterError, ShapeError
 from dllab.plot.style import COLORS, LINES, MARKERS, axes_or_new, label
 
-__all__ = ["curves", "gradient_norms", "learning_curves", "named_vectors"]
+__all__ = ["FEW_POINTS", "curves", "gradient_norms", "learning_curves", "named_vectors"]
 
-_FEW_POINTS = 24  # up to here every point gets its marker
+FEW_POINTS = 24  # up to here every point gets its marker
 
 
 def named_vectors(series: Any, parameter: str) -> dict[str, np.ndarray]:
@@ -52,7 +52,7 @@ def _line(ax: Axes, index: int, x: np.ndarray, y: np.ndarray, name: str) -> None
         y,
         color=COLORS[index % len(COLORS)],
         linestyle=LINES[index % len(LINES)],
-        marker=MARKERS[index % len(MARKERS)] if len(x) <= _FEW_POINTS else None,
+        marker=MARKERS[index % len(MARKERS)] if len(x) <= FEW_POINTS else None,
         label=name,
     )
 
