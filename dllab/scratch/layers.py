@@ -65,15 +65,17 @@ class Layer(ABC):
         """Tell the shape of one example after the layer from its shape before, batch left out."""
         return input_shape
 
-    def flops(self, batch: int = 1) -> int:
+    def flops(self, batch: int = 1, input_shape: tuple[int, ...] | None = None) -> int:
         """Count the floating-point operations of a forward pass, `2 * multiply-adds`.
 
-        Convention: the matrix product alone is counted, a multiplication and an addition for each
-        weight and example. Biases and activations are left out; they cost one or a few operations
-        for each unit instead of `units_in`.
+        Convention: the products with weights alone are counted, a multiplication and an addition
+        for each use of a weight. Biases, activations and pooling are left out; they cost one or a
+        few operations for each unit.
 
         Args:
             batch: the number of examples.
+            input_shape: of one example, batch left out. Layers that use a weight once for each
+                example do without; a convolution needs it.
         """
         return 0
 
@@ -129,11 +131,11 @@ class Dense(Layer):
         rng: np.random.Generator,
         use_bias: bool = True,
     ) -> None:
-        self.units_in = _positive_integer(units_in, "units_in")
-        self.units_out = _positive_integer(units_out, "units_out")
+        self.units_in = positive_integer(units_in, "units_in")
+        self.units_out = positive_integer(units_out, "units_out")
         self.activation = activation
-        self._g = None if activation is None else _activation(activation)
-        self.W = Tensor(_initial_weights(units_in, units_out, activation, rng), label="W")
+        self._g = None if activation is None else activation_function(activation)
+        self.W = Tensor(initial_weights((units_in, units_out), activation, rng), label="W")
         self.b = Tensor(np.zeros(units_out), label="b") if use_bias else None
 
     def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
@@ -175,9 +177,10 @@ class Dense(Layer):
             )
         return (*input_shape[:-1], self.units_out)
 
-    def flops(self, batch: int = 1) -> int:
+    def flops(self, batch: int = 1, input_shape: tuple[int, ...] | None = None) -> int:
         """Count `2 * batch * units_in * units_out`; see `Layer.flops` for the convention."""
-        return 2 * _positive_integer(batch, "batch") * self.units_in * self.units_out
+        rows = positive_integer(batch, "batch") * math.prod((input_shape or ())[:-1])
+        return 2 * rows * self.units_in * self.units_out
 
     def describe(self) -> str:
         """Name the layer and its activation."""
@@ -203,7 +206,7 @@ class Activation(Layer):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._g = _activation(name)
+        self._g = activation_function(name)
 
     def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
         """Return `g(x)`, of the shape of `x`."""
@@ -311,9 +314,13 @@ class Sequential(Layer):
             input_shape = layer.output_shape(input_shape)
         return input_shape
 
-    def flops(self, batch: int = 1) -> int:
+    def flops(self, batch: int = 1, input_shape: tuple[int, ...] | None = None) -> int:
         """Add up the layers' counts; see `Layer.flops` for the convention."""
-        return sum(layer.flops(batch) for layer in self.layers)
+        total = 0
+        for layer in self.layers:
+            total += layer.flops(batch, input_shape)
+            input_shape = None if input_shape is None else layer.output_shape(input_shape)
+        return total
 
     def summary(self, input_shape: int | tuple[int, ...]) -> str:
         """Tabulate the layers: output shape, parameters, FLOPs for one example.
@@ -339,16 +346,17 @@ class Sequential(Layer):
             total                               9     12
         """
         shape = input_shape if isinstance(input_shape, tuple) else (input_shape,)
-        shape = tuple(_positive_integer(size, "input_shape") for size in shape)
+        shape = tuple(positive_integer(size, "input_shape") for size in shape)
         rows = [("Input", _with_batch(shape), "0", "0")]
+        total = ("total", "", f"{self.count_params():,}", f"{self.flops(1, shape):,}")
         for layer in self.layers:
+            counts = (f"{layer.count_params():,}", f"{layer.flops(1, shape):,}")
             shape = layer.output_shape(shape)
-            counts = (f"{layer.count_params():,}", f"{layer.flops():,}")
             rows.append((layer.describe(), _with_batch(shape), *counts))
-        return _table(rows, ("total", "", f"{self.count_params():,}", f"{self.flops():,}"))
+        return _table(rows, total)
 
 
-def _activation(name: str) -> Callable[[Tensor], Tensor]:
+def activation_function(name: str) -> Callable[[Tensor], Tensor]:
     if not isinstance(name, str) or name not in _ACTIVATIONS:
         raise ParameterError(
             f"`activation` should be one of {', '.join(_ACTIVATIONS)}, but it is {name!r}. "
@@ -357,21 +365,28 @@ def _activation(name: str) -> Callable[[Tensor], Tensor]:
     return _ACTIVATIONS[name]
 
 
-def _initial_weights(
-    units_in: int, units_out: int, activation: str | None, rng: np.random.Generator
+def initial_weights(
+    shape: tuple[int, ...], activation: str | None, rng: np.random.Generator
 ) -> Array:
+    """Draw weights of shape `(..., units_in, units_out)` with the spread that `Dense` describes.
+
+    Axes before the last two are positions of a convolution's kernel: a unit then sees
+    `units_in` numbers at each of them.
+    """
     if not isinstance(rng, np.random.Generator):
         raise ParameterError(
             f"`rng` should be a np.random.Generator, but it is a {type(rng).__name__}. "
             "Pass rng=np.random.default_rng(0)."
         )
+    *positions, units_in, units_out = shape
+    fan_in, fan_out = math.prod(positions) * units_in, math.prod(positions) * units_out
     if activation in _HALVING:
-        return rng.normal(0.0, math.sqrt(2 / units_in), (units_in, units_out))
-    limit = math.sqrt(6 / (units_in + units_out))
-    return rng.uniform(-limit, limit, (units_in, units_out))
+        return rng.normal(0.0, math.sqrt(2 / fan_in), shape)
+    limit = math.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, shape)
 
 
-def _positive_integer(value: int, name: str) -> int:
+def positive_integer(value: int, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ParameterError(
             f"`{name}` should be a positive integer, but it is {value!r}. "
