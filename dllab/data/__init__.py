@@ -11,9 +11,12 @@ name               what
 =================  ======================================================================
 `digits`           1,797 handwritten digits, 8×8 pixels in [0, 1]
 `mnist5k`          5,000 handwritten digits of MNIST, 28×28 pixels in [0, 1]
+`photos`           9 color photographs, 224×224 pixels in [0, 1], to look at models with
+`emoji`            539 small color pictures, 64×64 pixels in [0, 1], 7 kinds of things
 `iris`             150 flowers, 4 measurements in centimeters, 3 species
 `wine`             178 wines, 13 chemical measurements, 3 cultivars
 `breast_cancer`    569 tumors, 30 measurements, malignant (0) or benign (1)
+`caravan`          5,822 insurance customers, 85 codes, 6 % with a caravan policy
 `moons`            two half circles that reach into each other (synthetic)
 `spirals`          two spirals (synthetic)
 `blobs`            three clouds (synthetic)
@@ -39,7 +42,7 @@ __all__ = ["DataCard", "Dataset", "Split", "card", "load", "names", "table"]
 
 _FILES = files("dllab.data") / "files"
 # Pixels are stored as integers and handed out as shares of full ink.
-_FULL_INK = {"digits": 16, "mnist5k": 255}
+_FULL_INK = {"digits": 16, "mnist5k": 255, "photos": 255, "emoji": 255}
 
 
 def load(name: str, **options: Any) -> Dataset:

@@ -18,12 +18,17 @@ from dllab.data.synthetic import GENERATORS
 from dllab.errors import ParameterError, UnknownDatasetError
 
 STORED = tuple(name for name in names() if card(name).file)
+# One photograph a class, all in `train`: there is nothing to stratify or to shuffle.
+SPLIT = tuple(name for name in names() if name != "photos")
 SHAPES = {
     "digits": (8, 8),
     "mnist5k": (28, 28),
+    "photos": (224, 224, 3),
+    "emoji": (64, 64, 3),
     "iris": (4,),
     "wine": (13,),
     "breast_cancer": (30,),
+    "caravan": (85,),
     "moons": (2,),
     "spirals": (2,),
     "blobs": (2,),
@@ -63,7 +68,7 @@ def test_each_split_has_the_card_s_size_and_the_promised_types(name):
         assert np.isfinite(split.x).all()
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist5k"])
+@pytest.mark.parametrize("name", ["digits", "mnist5k", "photos", "emoji"])
 def test_pixels_are_shares_of_full_ink(name):
     x = load(name).train.x
     assert (x.min(), x.max()) == (0.0, 1.0)
@@ -82,7 +87,7 @@ def test_the_splits_use_every_row_of_the_source_once(name):
     assert sorted(used) == list(range(len(used)))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", SPLIT)
 def test_each_class_has_its_share_of_every_split(name):
     """Shares differ from those of the whole set by less than one example a class."""
     data = load(name)
@@ -94,11 +99,25 @@ def test_each_class_has_its_share_of_every_split(name):
         assert np.abs(count - expected).max() <= 1, split
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", SPLIT)
 def test_splits_are_shuffled(name):
     """A model that reads the first rows only still sees every class."""
     data = load(name)
     assert set(data.train.y[:60]) == set(range(len(data.classes)))
+
+
+def test_photographs_come_in_the_order_of_their_names():
+    photos = load("photos")
+    np.testing.assert_array_equal(photos.train.y, np.arange(len(photos.classes)))
+    assert "cat" in photos.classes
+    gray = (photos.train.x[..., 0] == photos.train.x[..., 2]).all(axis=(1, 2))
+    assert {photos.classes[row] for row in np.flatnonzero(gray)} == {"camera", "coins", "brick"}
+
+
+def test_always_answering_food_is_right_as_often_as_the_card_says():
+    emoji = load("emoji")
+    share = (emoji.test.y == emoji.classes.index("food")).mean()
+    assert f"{share:.0%}".replace("%", " %") in emoji.card.bias
 
 
 @pytest.mark.parametrize("name", STORED)
