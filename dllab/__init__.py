@@ -5,7 +5,8 @@
 - `device()`: pick up the GPU if there is one, and say so
 - `set_seed(seed)`: make a run repeatable
 - `scratch`: the NumPy engine that the book derives
-- `train`, `plot`, `data`: training with progress, figures, data sets
+- `train`, `plot`, `data`, `explain`: training with progress, figures, data sets, and what a
+  model looks at
 
 Everything is imported when you first use it, so `import dllab` is instant and pulls in
 neither TensorFlow nor Matplotlib.
@@ -23,7 +24,7 @@ _LAZY = {
     "device": "dllab.devices",
     "set_seed": "dllab.seed",
 }
-_SUBMODULES = ("check", "data", "errors", "plot", "scratch", "seed", "shapes", "train")
+_SUBMODULES = ("check", "data", "errors", "explain", "plot", "scratch", "seed", "shapes", "train")
 
 __all__ = ["__version__", *_LAZY, *_SUBMODULES]
 
