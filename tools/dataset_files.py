@@ -3,6 +3,7 @@
 - `split_rows(x, y, shares, seed)`: row numbers for train, validation and test
 - `separating_seed(x, y, shares)`: the first seed whose splits share no identical example
 - `write(path, x, y, shares)`: split, save, and print what the data card has to say
+- `save(path, x, y, parts)`: the same for row numbers chosen elsewhere
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FILES", "separating_seed", "split_rows", "write"]
+__all__ = ["FILES", "save", "separating_seed", "split_rows", "write"]
 
 FILES = Path(__file__).resolve().parent.parent / "dllab" / "data" / "files"
 
@@ -47,15 +48,21 @@ def separating_seed(x: np.ndarray, y: np.ndarray, shares: Mapping[str, float]) -
 
 
 def write(path: Path, x: np.ndarray, y: np.ndarray, shares: Mapping[str, float]) -> None:
-    """Write the splits of `(x, y)` and their row numbers in the source to `path`."""
+    """Split `(x, y)` by the first separating seed and write the splits to `path`."""
     seed = separating_seed(x, y, shares)
+    print(f"{path.name}: seed {seed}")
+    save(path, x, y, split_rows(x, y, shares, seed))
+
+
+def save(path: Path, x: np.ndarray, y: np.ndarray, parts: Mapping[str, np.ndarray]) -> None:
+    """Write the splits of `(x, y)` and their row numbers in the source to `path`."""
     arrays = {}
-    for name, rows in split_rows(x, y, shares, seed).items():
+    for name, rows in parts.items():
         arrays[f"x_{name}"] = x[rows]
         arrays[f"y_{name}"] = y[rows].astype(np.uint8)
         arrays[f"rows_{name}"] = rows.astype(np.int32)
     np.savez_compressed(path, **arrays)
     sizes = {name: len(arrays[f"x_{name}"]) for name in ("train", "validation", "test")}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"{path.name}: seed {seed}, splits {sizes}, bytes {path.stat().st_size}")
+    print(f"{path.name}: splits {sizes}, bytes {path.stat().st_size}")
     print(f'sha256 = "{digest}"')

@@ -58,3 +58,27 @@ def test_identical_examples_are_kept_in_one_split(tools):
     values = [set(x[rows, 0]) for rows in parts]
     assert [len(v) for v in values] == [2, 1, 1]
     assert seed > 0, "the case is only worth something if the first seed separates twins"
+
+
+def test_identical_customers_are_dealt_out_together(tools):
+    """Groups of identical rows stay whole, and each split gets its share of both kinds."""
+    import convert_caravan
+
+    x = np.repeat(np.arange(30), 3)[:, None].astype(np.uint8)
+    y = np.zeros(90, dtype=np.uint8)
+    y[:15] = 1  # all of groups 0 to 4
+    shares = {"validation": 0.2, "test": 0.2}
+    seed = convert_caravan.balanced_seed(x, y, shares)
+    parts = convert_caravan.split_groups(x, y, shares, seed)
+    assert {name: len(rows) for name, rows in parts.items()} == {
+        "train": 54,
+        "validation": 18,
+        "test": 18,
+    }
+    assert {name: int(y[rows].sum()) for name, rows in parts.items()} == {
+        "train": 9,
+        "validation": 3,
+        "test": 3,
+    }
+    values = [set(x[rows, 0]) for rows in parts.values()]
+    assert sum(map(len, values)) == len(set.union(*values)) == 30
