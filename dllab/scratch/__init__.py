@@ -10,8 +10,14 @@ Read the modules in this order:
    `relu`, `leaky_relu`, `elu`, `gelu`, `softplus`, `softmax`, `log_softmax`, `logsumexp`,
    `maximum`, `where`).
 6. `losses`: `mean_squared_error`, `binary_cross_entropy`, `softmax_cross_entropy`.
-7. `optimizers`: `SGD`.
-8. `gradcheck`: finite differences as referee (`numeric_gradient`, `gradcheck`).
+7. `optimizers`: `Optimizer`, `SGD`, `RMSprop`, `Adam`, `AdamW`, `clip_by_value`, `clip_by_norm`,
+   `clip_by_global_norm`; `schedules`: learning rates that change; `initializers`: where the weights
+   start.
+8. `normalization`: `BatchNormalization`, `LayerNormalization`, and the `standardize` that both
+   use; `dropout`: `Dropout`.
+9. `gradcheck`: finite differences as referee (`numeric_gradient`, `gradcheck`).
+10. `recurrent`: layers that carry a state through time (`SimpleRNN`, `LSTM`, `GRU`, `Embedding`,
+   `stack`).
 
 A network learns in five lines:
 
@@ -28,10 +34,26 @@ A network learns in five lines:
 True
 """
 
-from dllab.scratch import activations
+from dllab.scratch import activations, initializers, schedules
+from dllab.scratch.convolution import (
+    average_pool2d,
+    conv2d,
+    conv2d_loops,
+    depthwise_conv2d,
+    max_pool2d,
+)
+from dllab.scratch.dropout import Dropout
 from dllab.scratch.gradcheck import GradcheckResult, gradcheck, numeric_gradient
+from dllab.scratch.image_layers import (
+    AveragePooling2D,
+    Conv2D,
+    DepthwiseConv2D,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+)
 from dllab.scratch.layers import Activation, Dense, Flatten, Layer, Sequential
 from dllab.scratch.losses import binary_cross_entropy, mean_squared_error, softmax_cross_entropy
+from dllab.scratch.normalization import BatchNormalization, LayerNormalization, standardize
 from dllab.scratch.ops import (
     elu,
     exp,
@@ -49,40 +71,80 @@ from dllab.scratch.ops import (
     tanh,
     where,
 )
-from dllab.scratch.optimizers import SGD
+from dllab.scratch.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    Optimizer,
+    RMSprop,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+)
+from dllab.scratch.recurrent import GRU, LSTM, Embedding, SimpleRNN, stack
 from dllab.scratch.scalar import Scalar
 from dllab.scratch.tensor import Tensor, record, unbroadcast
+from dllab.scratch.windows import conv_output_size
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "SGD",
     "Activation",
+    "Adam",
+    "AdamW",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Embedding",
     "Flatten",
+    "GlobalAveragePooling2D",
     "GradcheckResult",
     "Layer",
+    "LayerNormalization",
+    "MaxPooling2D",
+    "Optimizer",
+    "RMSprop",
     "Scalar",
     "Sequential",
+    "SimpleRNN",
     "Tensor",
     "activations",
+    "average_pool2d",
     "binary_cross_entropy",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
+    "conv2d",
+    "conv2d_loops",
+    "conv_output_size",
+    "depthwise_conv2d",
     "elu",
     "exp",
     "gelu",
     "gradcheck",
+    "initializers",
     "leaky_relu",
     "log",
     "log_softmax",
     "logsumexp",
+    "max_pool2d",
     "maximum",
     "mean_squared_error",
     "numeric_gradient",
     "record",
     "relu",
+    "schedules",
     "sigmoid",
     "softmax",
     "softmax_cross_entropy",
     "softplus",
     "sqrt",
+    "stack",
+    "standardize",
     "tanh",
     "unbroadcast",
     "where",
