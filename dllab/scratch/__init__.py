@@ -18,6 +18,9 @@ Read the modules in this order:
 9. `gradcheck`: finite differences as referee (`numeric_gradient`, `gradcheck`).
 10. `recurrent`: layers that carry a state through time (`SimpleRNN`, `LSTM`, `GRU`, `Embedding`,
    `stack`).
+11. `convolution`: operations on images (`conv2d`, `conv2d_loops`, `depthwise_conv2d`, `max_pool2d`,
+   `average_pool2d`); `image_layers`: their layers (`Conv2D`, `DepthwiseConv2D`, `MaxPooling2D`,
+   `AveragePooling2D`, `GlobalAveragePooling2D`); `windows`: `conv_output_size`.
 
 A network learns in five lines:
 
