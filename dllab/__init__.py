@@ -7,6 +7,8 @@
 - `scratch`: the NumPy engine that the book derives
 - `train`, `plot`, `data`, `explain`: training with progress, figures, data sets, and what a
   model looks at
+- `pretrained`: networks that have already learned, one of them offline
+- `metrics`: scores for classifiers, and how uncertain they are
 
 Everything is imported when you first use it, so `import dllab` is instant and pulls in
 neither TensorFlow nor Matplotlib.
@@ -24,7 +26,18 @@ _LAZY = {
     "device": "dllab.devices",
     "set_seed": "dllab.seed",
 }
-_SUBMODULES = ("check", "data", "errors", "explain", "plot", "scratch", "seed", "shapes", "train")
+_SUBMODULES = (
+    "check",
+    "data",
+    "errors",
+    "explain",
+    "metrics",
+    "plot",
+    "scratch",
+    "seed",
+    "shapes",
+    "train",
+)
 
 __all__ = ["__version__", *_LAZY, *_SUBMODULES]
 

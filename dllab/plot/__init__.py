@@ -9,6 +9,8 @@
 - `embedding(points, labels)`: examples as points in the plane
 - `attention(weights)`: a table of weights between 0 and 1
 - `decision_boundary(predict, x, y)`: what a classifier says about each point of the plane
+- `confusion_matrix(matrix)`: how often each class was taken for each
+- `reliability(labels, probabilities)`: what came true against what was promised
 - `histograms({"layer 1": values})`: distributions over one another, with shared bins
 - `gradient_norms({"relu": norms})`: the size of the gradient at each layer
 - `graph(node)`: the computational graph behind a scratch `Scalar` or `Tensor`
@@ -27,11 +29,13 @@ from dllab.plot.maps import attention, embedding
 from dllab.plot.pictures import images
 from dllab.plot.spreads import spread
 from dllab.plot.style import COLORS, TEXT, contrast, use_style
+from dllab.plot.verdicts import confusion_matrix, reliability
 
 __all__ = [
     "COLORS",
     "TEXT",
     "attention",
+    "confusion_matrix",
     "contrast",
     "curves",
     "decision_boundary",
@@ -45,6 +49,7 @@ __all__ = [
     "histograms",
     "images",
     "learning_curves",
+    "reliability",
     "spread",
     "use_style",
 ]
