@@ -5,7 +5,8 @@
 - `softmax_cross_entropy`: for one class out of several, from logits.
 
 "Logits" are the last layer's pre-activations: do not apply sigmoid or softmax before. Targets are
-plain arrays and receive no gradient. All losses are finite for logits of ±1000.
+plain arrays and receive no gradient. All losses are finite for logits of ±1000. The two
+cross-entropies take a `label_smoothing`, introduced in `chapter-regularization`.
 
 Introduced in: `chapter-backpropagation`.
 Source: Goodfellow, Bengio and Courville (2016), "Deep Learning", MIT Press, section 6.2.
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from dllab.errors import ParameterError, ShapeError
 from dllab.scratch import activations
+from dllab.scratch.arguments import fraction
 from dllab.scratch.tensor import Array, Tensor, as_tensor, record
 
 __all__ = ["binary_cross_entropy", "mean_squared_error", "softmax_cross_entropy"]
@@ -53,7 +55,9 @@ def mean_squared_error(prediction: Tensor | ArrayLike, target: ArrayLike) -> Ten
     return record(np.mean(error**2), (prediction,), "mean_squared_error", rule)
 
 
-def binary_cross_entropy(logits: Tensor | ArrayLike, target: ArrayLike) -> Tensor:
+def binary_cross_entropy(
+    logits: Tensor | ArrayLike, target: ArrayLike, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the mean of `-y * log(p) - (1 - y) * log(1 - p)` with `p = sigmoid(logits)`.
 
     Computed as `y * softplus(-z) + (1 - y) * softplus(z)`, which never takes the log of 0.
@@ -62,13 +66,14 @@ def binary_cross_entropy(logits: Tensor | ArrayLike, target: ArrayLike) -> Tenso
     Args:
         logits: `(batch,)` or `(batch, outputs)`.
         target: numbers from 0 to 1 of the same shape.
+        label_smoothing: `s` with `0 <= s < 1` moves the target `y` to `(1 - s) * y + s / 2`.
 
     Returns:
         A tensor with one entry.
 
     Raises:
         ShapeError: the shapes differ or are empty.
-        ParameterError: a target lies outside 0 to 1.
+        ParameterError: a target lies outside 0 to 1, or `label_smoothing` outside its range.
 
     Example:
         >>> logits = Tensor([1000.0, 1000.0])
@@ -84,6 +89,8 @@ def binary_cross_entropy(logits: Tensor | ArrayLike, target: ArrayLike) -> Tenso
             f"`target` should lie between 0 and 1, but it reaches from {y.min():g} to "
             f"{y.max():g}. For class numbers, use softmax_cross_entropy."
         )
+    s = _smoothing(label_smoothing)
+    y = (1 - s) * y + s / 2
     losses = y * activations.softplus(-z) + (1 - y) * activations.softplus(z)
 
     def rule(g: Array) -> tuple[Array]:
@@ -92,22 +99,31 @@ def binary_cross_entropy(logits: Tensor | ArrayLike, target: ArrayLike) -> Tenso
     return record(losses.mean(), (logits,), "binary_cross_entropy", rule)
 
 
-def softmax_cross_entropy(logits: Tensor | ArrayLike, labels: ArrayLike) -> Tensor:
+def softmax_cross_entropy(
+    logits: Tensor | ArrayLike, labels: ArrayLike, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the mean of `-log(p[label])` over the batch with `p = softmax(logits)`.
 
     Computed as `logsumexp(z) - z[label]`, which never takes the log of 0.
-    The gradient is `(p - one_hot(label)) / n` for a batch of `n`.
+    The gradient is `(p - one_hot(label)) / n` for a batch of `n`. With label smoothing `s` the
+    target is no longer `one_hot(label)` but `t = (1 - s) * one_hot(label) + s / classes`; the loss
+    is the mean of `-sum(t * log(p))` and the gradient `(p - t) / n`.
 
     Args:
         logits: `(batch, classes)`.
         labels: class numbers, integers of shape `(batch,)`.
+        label_smoothing: the part `0 <= s < 1` of the target that all classes share, as in Keras.
 
     Returns:
         A tensor with one entry.
 
     Raises:
         ShapeError: `logits` or `labels` has another shape, or the batch is empty.
-        ParameterError: a label is not an integer, or not a class.
+        ParameterError: a label is not an integer, or not a class, or `label_smoothing` is outside
+            its range.
+
+    Source of label smoothing: Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), "Rethinking the
+    Inception architecture for computer vision", CVPR, section 7.
 
     Example:
         >>> logits = Tensor([[1000.0, 1000.0], [0.0, -1000.0]])
@@ -117,18 +133,33 @@ def softmax_cross_entropy(logits: Tensor | ArrayLike, labels: ArrayLike) -> Tens
         [[-0.25, 0.25], [0.5, -0.5]]
         >>> round(float(loss), 3)                       # (log 2 + 1000) / 2
         500.347
+        >>> logits = Tensor([[0.0, 0.0]])               # p is (0.5, 0.5), the target (0.9, 0.1)
+        >>> softmax_cross_entropy(logits, [0], label_smoothing=0.2).backward()
+        >>> logits.grad.round(6).tolist()
+        [[-0.4, 0.4]]
     """
     logits = as_tensor(logits)
-    labels = _class_numbers(logits, labels)
-    rows = np.arange(len(labels))
-    log_p = activations.log_softmax(logits.data)  # (batch, classes)
+    target = _one_hot(logits, _class_numbers(logits, labels))  # (batch, classes)
+    s = _smoothing(label_smoothing)
+    target = (1 - s) * target + s / target.shape[1]
+    losses = -(target * activations.log_softmax(logits.data)).sum(axis=1)  # (batch,)
 
     def rule(g: Array) -> tuple[Array]:
-        gradient = activations.softmax(logits.data)
-        gradient[rows, labels] -= 1.0
-        return (g * gradient / len(labels),)
+        return (g * (activations.softmax(logits.data) - target) / len(target),)
 
-    return record(-log_p[rows, labels].mean(), (logits,), "softmax_cross_entropy", rule)
+    return record(losses.mean(), (logits,), "softmax_cross_entropy", rule)
+
+
+def _one_hot(logits: Tensor, labels: Array) -> Array:
+    """Return rows with a 1 at the label: `(batch, classes)`."""
+    rows = np.zeros(logits.shape)
+    rows[np.arange(len(labels)), labels] = 1.0
+    return rows
+
+
+def _smoothing(label_smoothing: float) -> float:
+    hint = "0 takes the labels as they are; 0.1 is usual."
+    return fraction(label_smoothing, "label_smoothing", hint)
 
 
 def _target_like(prediction: Tensor, target: ArrayLike, name: str) -> Array:

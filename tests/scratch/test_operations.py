@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from dllab.errors import ParameterError, ShapeError
-from dllab.scratch import Scalar, Tensor, activations, gradcheck, losses, numeric_gradient, ops
+from dllab.scratch import (
+    Scalar,
+    Tensor,
+    activations,
+    gradcheck,
+    losses,
+    normalization,
+    numeric_gradient,
+    ops,
+)
 from dllab.scratch.tensor import record
 
 RNG = np.random.default_rng(20)
@@ -51,8 +60,20 @@ FUNCTION_CASES = {
         (lambda x, y: ops.where(MASK, x, y), COLUMN, ROW),
     ],
     "mean_squared_error": [(lambda p: losses.mean_squared_error(p, B), A)],
-    "binary_cross_entropy": [(lambda z: losses.binary_cross_entropy(z, BINARY), A)],
-    "softmax_cross_entropy": [(lambda z: losses.softmax_cross_entropy(z, LABELS), A)],
+    "binary_cross_entropy": [
+        (lambda z: losses.binary_cross_entropy(z, BINARY), A),
+        (lambda z: losses.binary_cross_entropy(z, BINARY, label_smoothing=0.2), A),
+    ],
+    "softmax_cross_entropy": [
+        (lambda z: losses.softmax_cross_entropy(z, LABELS), A),
+        (lambda z: losses.softmax_cross_entropy(z, LABELS, label_smoothing=0.2), A),
+    ],
+    "standardize": [
+        (normalization.standardize, A),
+        (lambda x: normalization.standardize(x, axis=-1, epsilon=0.5), A),
+        (lambda x: normalization.standardize(x, axis=(0, 1)), STACK),
+        (lambda x: normalization.standardize(x, axis=-1), np.ones((2, 3))),
+    ],
 }
 
 METHOD_CASES = {
@@ -156,7 +177,7 @@ def all_cases():
 
 def test_every_operation_has_a_case():
     """An operation that is added without a central-difference case fails here."""
-    assert set(FUNCTION_CASES) == {*ops.__all__, *losses.__all__}
+    assert set(FUNCTION_CASES) == {*ops.__all__, *losses.__all__, "standardize"}
     assert set(METHOD_CASES) == set(vars(Tensor)) - NOT_OPERATIONS
     assert set(SCALAR_CASES) == set(vars(Scalar)) - NOT_SCALAR_OPERATIONS
 
@@ -307,6 +328,24 @@ def test_losses_of_logits_are_finite(scale):
     assert np.isfinite(logits.grad).all()
 
 
+def test_label_smoothing_by_hand():
+    """Equal logits of two classes: the loss is log 2, whatever the target."""
+    for smoothing in (0.0, 0.2, 0.9):
+        loss = losses.softmax_cross_entropy([[0.0, 0.0]], [1], label_smoothing=smoothing)
+        assert float(loss) == pytest.approx(np.log(2))
+
+
+def test_label_smoothing_is_lowest_at_the_smoothed_target():
+    """With s = 0.2 and four classes the best probabilities are 0.85 and three times 0.05."""
+    best = np.log([[0.05, 0.85, 0.05, 0.05]])
+    z = Tensor(best)
+    losses.softmax_cross_entropy(z, [1], label_smoothing=0.2).backward()
+    np.testing.assert_allclose(z.grad, 0.0, atol=1e-15)
+    w = Tensor([np.log(0.9 / 0.1)])
+    losses.binary_cross_entropy(w, [1.0], label_smoothing=0.2).backward()
+    np.testing.assert_allclose(w.grad, 0.0, atol=1e-15)
+
+
 def test_slopes_at_the_kink():
     """At 0 ReLU has slope 0 and leaky ReLU its negative slope, as in TensorFlow; ELU is smooth."""
     assert activations.relu_derivative(0.0) == 0.0
@@ -368,6 +407,18 @@ def test_a_tie_shares_the_gradient():
         (lambda: losses.softmax_cross_entropy(A, [3.0, 0.0, 2.0]), ParameterError, "integers"),
         (lambda: losses.softmax_cross_entropy(A, [3, 0, 4]), ParameterError, "between 0 and 3"),
         (lambda: losses.softmax_cross_entropy(A, [3, 0, -1]), ParameterError, "between 0 and 3"),
+        (
+            lambda: losses.softmax_cross_entropy(A, LABELS, label_smoothing=1.0),
+            ParameterError,
+            "`label_smoothing`",
+        ),
+        (
+            lambda: losses.binary_cross_entropy([1.0], [1.0], label_smoothing=-0.1),
+            ParameterError,
+            "`label_smoothing`",
+        ),
+        (lambda: normalization.standardize(A, axis=2), ShapeError, "`axis`"),
+        (lambda: normalization.standardize(A, epsilon=0.0), ParameterError, "`epsilon`"),
     ],
 )
 def test_wrong_argument_is_named(call, error, says):

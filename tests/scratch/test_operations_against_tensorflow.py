@@ -1,5 +1,6 @@
 """Every operation and loss of the engine against TensorFlow: value and gradient, same inputs."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,6 +80,26 @@ CASES = {
             array,
         )
         for array in (A, 1000.0 * np.sign(A))
+    ],
+    "label_smoothing": [
+        (
+            lambda z: losses.softmax_cross_entropy(z, LABELS, label_smoothing=0.125),
+            lambda z: tf.reduce_mean(
+                keras.losses.categorical_crossentropy(
+                    np.eye(4)[LABELS], z, from_logits=True, label_smoothing=0.125
+                )
+            ),
+            A,
+        ),
+        (
+            lambda z: losses.binary_cross_entropy(z, BINARY, label_smoothing=0.125),
+            lambda z: tf.reduce_mean(
+                keras.losses.binary_crossentropy(
+                    BINARY, z, from_logits=True, label_smoothing=0.125
+                )
+            ),
+            A,
+        ),
     ],
     "arithmetic": [
         (f, f, *arrays)
