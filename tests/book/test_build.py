@@ -1,7 +1,7 @@
 """A small book, built strictly with the real configuration: what comes out, what is refused."""
 
 import pytest
-from small_book import build_book, write_book
+from small_book import HEAD, build_book, write_book
 
 
 def test_good_page_builds_without_a_warning(good):
@@ -94,6 +94,34 @@ def test_a_mistake_fails_the_build(book, page, message):
     assert built.status != 0
     assert message in built.output
     assert "page.md" in built.output
+
+
+WAITS = """# {title}
+
+```{{code-cell}} ipython3
+import time
+from pathlib import Path
+
+Path("{mine}").touch()
+until = time.monotonic() + 60
+while not Path("{others}").exists():
+    assert time.monotonic() < until, "the other chapter does not run at the same time"
+    time.sleep(0.1)
+```
+"""
+
+
+def test_chapters_run_side_by_side(tmp_path):
+    """Each of two chapters waits for the other one: in turn, the first would wait in vain."""
+    write_book(tmp_path, "(demo-section)=\n" + WAITS.format(title="A", mine="a", others="b"))
+    second = HEAD + WAITS.format(title="B", mine="b", others="a")
+    (tmp_path / "labs" / "09_demo.md").unlink()
+    (tmp_path / "second.md").write_text(second, encoding="utf-8")
+    toc = tmp_path / "_toc.yml"
+    toc.write_text(toc.read_text().replace("labs/09_demo", "second"), encoding="utf-8")
+    built = build_book(tmp_path)
+    assert "does not run at the same time" not in built.output
+    assert built.output.count("Executed notebook") == 2
 
 
 def test_second_build_runs_no_cell_again(tmp_path, good_page):
