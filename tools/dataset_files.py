@@ -3,6 +3,7 @@
 - `split_rows(x, y, shares, seed)`: row numbers for train, validation and test
 - `separating_seed(x, y, shares)`: the first seed whose splits share no identical example
 - `write(path, x, y, shares)`: split, save, and print what the data card has to say
+- `write_splits(path, x, y, rows_of)`: the same for splits that are given
 - `save(path, x, y, parts)`: the same for row numbers chosen elsewhere
 """
 
@@ -59,7 +60,8 @@ def save(path: Path, x: np.ndarray, y: np.ndarray, parts: Mapping[str, np.ndarra
     arrays = {}
     for name, rows in parts.items():
         arrays[f"x_{name}"] = x[rows]
-        arrays[f"y_{name}"] = y[rows].astype(np.uint8)
+        # a float is a number to predict, an integer a class
+        arrays[f"y_{name}"] = y[rows].astype(np.float32 if y.dtype.kind == "f" else np.uint8)
         arrays[f"rows_{name}"] = rows.astype(np.int32)
     np.savez_compressed(path, **arrays)
     sizes = {name: len(arrays[f"x_{name}"]) for name in ("train", "validation", "test")}

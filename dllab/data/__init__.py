@@ -17,6 +17,10 @@ name               what
 `wine`             178 wines, 13 chemical measurements, 3 cultivars
 `breast_cancer`    569 tumors, 30 measurements, malignant (0) or benign (1)
 `caravan`          5,822 insurance customers, 85 codes, 6 % with a caravan policy
+`japanese_vowels`  640 utterances of two vowels, 7 to 29 steps of 12 numbers, 9 speakers
+`census_names`     5,163 first names as letter numbers: women's, men's or both
+`sunspots`         3,120 months of sunspot numbers from 1749 on, in order of time
+`co2`              526 months of carbon dioxide in the air, with a trend, in order of time
 `moons`            two half circles that reach into each other (synthetic)
 `spirals`          two spirals (synthetic)
 `blobs`            three clouds (synthetic)
@@ -44,6 +48,9 @@ _FILES = files("dllab.data") / "files"
 # Pixels are stored as integers and handed out as shares of full ink.
 _FULL_INK = {"digits": 16, "mnist5k": 255, "photos": 255, "emoji": 255}
 
+# Numbers that stand for letters: to be looked up, not to be computed with.
+_SYMBOLS = frozenset({"census_names"})
+
 
 def load(name: str, **options: Any) -> Dataset:
     """Load a data set by name, from the package's own files or from a seed.
@@ -57,7 +64,11 @@ def load(name: str, **options: Any) -> Dataset:
             of the noise (0 or more); `seed` (0).
 
     Returns:
-        A `Dataset`. `x` is float32 `(examples, …)`, `y` is int64 `(examples,)`.
+        A `Dataset`. `x` is float32 `(examples, …)`, and `y` is int64 `(examples,)`. Two kinds
+        differ: symbols (`census_names`) are whole numbers, int64 `(examples, time)`, 0 after the
+        end; a series (`sunspots`, `co2`) has the time in years as `x` `(months,)` and the
+        measured number as `y` `(months,)`, both float32. Utterances (`japanese_vowels`)
+        are `(examples, time, features)` and filled up with zeros.
 
     Raises:
         UnknownDatasetError: no data set has this name.
@@ -126,10 +137,14 @@ def table() -> list[dict[str, str]]:
 def _read(found: DataCard) -> dict[str, Split]:
     arrays = read_arrays(_FILES / found.file, found.sha256)
     ink = np.float32(_FULL_INK.get(found.name, 1))
-    return {
-        split: Split(arrays[f"x_{split}"] / ink, arrays[f"y_{split}"].astype(np.int64))
-        for split in found.splits
-    }
+    splits = {}
+    for split in found.splits:
+        x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        splits[split] = Split(
+            x.astype(np.int64) if found.name in _SYMBOLS else x / ink,
+            y if y.dtype == np.float32 else y.astype(np.int64),
+        )
+    return splits
 
 
 def _draw(name: str, n: int = 1000, noise: float | None = None, seed: int = 0) -> dict[str, Split]:

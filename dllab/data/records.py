@@ -129,8 +129,14 @@ class Dataset:
             f"x {_describe(split.x)}, y {_describe(split.y)}"
             for name, split in self.splits.items()
         ]
-        lines.append(f"  {f'{len(self.classes)} classes':<11} {', '.join(self.classes)}")
+        if self.classes:  # a series has none
+            lines.append(f"  {f'{len(self.classes)} classes':<11} {', '.join(self.classes)}")
         return "\n".join(lines)
+
+    def _classes(self) -> str:
+        if not self.classes:
+            return "numbers in order of time"
+        return f"{len(self.classes)} classes: {', '.join(self.classes)}"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -142,7 +148,7 @@ class Dataset:
         head = "".join(f"<th scope='col'>{title}</th>" for title in ("split", "examples", "x", "y"))
         return (
             f"<table><caption>{escape(self.card.title)} (<code>{escape(self.name)}</code>), "
-            f"{len(self.classes)} classes: {escape(', '.join(self.classes))}</caption>"
+            f"{escape(self._classes())}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 

@@ -19,7 +19,10 @@ from dllab.errors import ParameterError, UnknownDatasetError
 
 STORED = tuple(name for name in names() if card(name).file)
 # One photograph a class, all in `train`: there is nothing to stratify or to shuffle.
-SPLIT = tuple(name for name in names() if name != "photos")
+# A series is cut in order of time, and the vowels keep their published test set.
+SERIES = ("sunspots", "co2")
+SPLIT = tuple(name for name in names() if name not in ("photos", *SERIES))
+STRATIFIED = tuple(name for name in SPLIT if name != "japanese_vowels")
 SHAPES = {
     "digits": (8, 8),
     "mnist5k": (28, 28),
@@ -29,6 +32,10 @@ SHAPES = {
     "wine": (13,),
     "breast_cancer": (30,),
     "caravan": (85,),
+    "japanese_vowels": (29, 12),
+    "census_names": (11,),
+    "sunspots": (),
+    "co2": (),
     "moons": (2,),
     "spirals": (2,),
     "blobs": (2,),
@@ -63,7 +70,8 @@ def test_each_split_has_the_card_s_size_and_the_promised_types(name):
     assert {n: len(split) for n, split in data.splits.items()} == data.card.splits
     for split in data.splits.values():
         assert split.x.shape == (len(split), *SHAPES[name])
-        assert (split.x.dtype, split.y.dtype) == (np.float32, np.int64)
+        assert split.x.dtype == (np.int64 if name == "census_names" else np.float32)
+        assert split.y.dtype == (np.float32 if name in SERIES else np.int64)
         assert split.y.shape == (len(split),)
         assert np.isfinite(split.x).all()
 
@@ -87,7 +95,7 @@ def test_the_splits_use_every_row_of_the_source_once(name):
     assert sorted(used) == list(range(len(used)))
 
 
-@pytest.mark.parametrize("name", SPLIT)
+@pytest.mark.parametrize("name", STRATIFIED)
 def test_each_class_has_its_share_of_every_split(name):
     """Shares differ from those of the whole set by less than one example a class."""
     data = load(name)
@@ -118,6 +126,40 @@ def test_always_answering_food_is_right_as_often_as_the_card_says():
     emoji = load("emoji")
     share = (emoji.test.y == emoji.classes.index("food")).mean()
     assert f"{share:.0%}".replace("%", " %") in emoji.card.bias
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_a_series_is_cut_in_order_of_time(name):
+    """Every month follows the one before it, also from split to split."""
+    times = np.concatenate([split.x for split in load(name).splits.values()])
+    np.testing.assert_allclose(np.diff(times), 1 / 12, atol=2e-4)
+
+
+def test_utterances_are_padded_at_the_end():
+    """Seven steps at least, then zeros to the end: no step is zero within an utterance."""
+    vowels = load("japanese_vowels")
+    for split in vowels.splits.values():
+        spoken = (split.x != 0).any(axis=-1)
+        lengths = spoken.sum(axis=1)
+        assert lengths.min() >= 7
+        np.testing.assert_array_equal(spoken, np.arange(29) < lengths[:, None])
+    assert np.bincount(vowels.train.y).tolist() == 9 * [24]
+    assert np.bincount(vowels.validation.y).tolist() == 9 * [6]
+
+
+def test_names_are_letters_and_then_zeros():
+    """The most frequent names are there, and each belongs to its list."""
+    data = load("census_names")
+    lists = {}
+    for split in data.splits.values():
+        letters = split.x != 0
+        np.testing.assert_array_equal(letters, np.arange(11) < letters.sum(axis=1)[:, None])
+        assert split.x.max() <= 26
+        for row, kind in zip(split.x, split.y, strict=True):
+            lists["".join(chr(96 + code) for code in row if code)] = data.classes[kind]
+    assert len(lists) == 5163
+    expected = {"linda": "women's list", "roger": "men's list", "casey": "both lists"}
+    assert {name: lists[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("name", STORED)
