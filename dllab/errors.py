@@ -25,8 +25,10 @@ __all__ = [
     "TrainingDivergedError",
     "UnknownDatasetError",
     "UnknownLabError",
+    "UnknownModelError",
     "UnknownTaskError",
     "UnreadableError",
+    "WeightsUnavailableError",
     "WireError",
     "WorkerError",
 ]
@@ -54,6 +56,17 @@ class UnknownDatasetError(DLLabError, KeyError):
 
 class DamagedDataError(DLLabError):
     """A data file is missing or its content does not match its recorded hash."""
+
+
+class UnknownModelError(DLLabError, KeyError):
+    """No pretrained model has the name that was asked for."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class WeightsUnavailableError(DLLabError):
+    """Pretrained weights are not on this machine and cannot be downloaded."""
 
 
 class UnknownLabError(DLLabError, LookupError):
