@@ -11,6 +11,8 @@ INSTALLED := $(VENV)/.installed
 EXTRAS  := book,lab,author,grade,test
 # Grading waits for limits more than it computes: two files of its tests at a time.
 SIDE_BY_SIDE := -n 2 --dist loadfile
+# Notebooks and pages are run one by one, on both cores.
+EACH := -n 2 --dist load
 
 # A learner's GPU is welcome in `make lab`; builds and tests must give the same numbers everywhere.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -58,8 +60,8 @@ test-unit: $(INSTALLED)  ## the package
 test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, variants; the wheel
 	$(PY) -m pytest tests/labs tests/packaging
 
-test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval, on an ordinary and a warm kernel
-	$(PY) -m pytest tests/notebooks
+test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval
+	$(PY) -m pytest $(EACH) tests/notebooks
 
 test-grading: $(INSTALLED)  ## grading: sandbox, hostile and unlucky notebooks, classes, crashes, nbgrader
 	@tools/system_packages.sh bubblewrap chromium
@@ -70,7 +72,7 @@ test-book: book  ## the strict build and what must hold of its pages
 
 test-browser: book  ## the built book in Chromium
 	@tools/system_packages.sh chromium
-	$(PY) -m pytest -n 2 tests/browser
+	$(PY) -m pytest $(EACH) tests/browser
 
 test-backends: $(INSTALLED)  ## the package on each other Keras backend that is installed
 	$(PY) -m pytest tests/backends
