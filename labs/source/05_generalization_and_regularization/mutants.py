@@ -365,7 +365,7 @@ class MovesInUse(_Norm):
     "batch_normalization", misconception="normalized-over-features", replaces="BatchNormalization"
 )
 class OverFeatures(_Norm):
-    """You took the mean of each example over its features: take it of each feature over the batch."""
+    """You took the mean of each row over its features: take it of each feature over the batch."""
 
     def forward(self, x, training):
         if not training:
@@ -456,7 +456,7 @@ def stops_at_the_first_rise(*arguments):
 
 @mutant("train_digits", misconception="training-loss-watched", replaces="fit")
 def watches_the_training_loss(*arguments):
-    """You watched the loss on the training images: it falls also while noise is learned by heart."""
+    """You watched the loss on the training images: it falls also while noise is learned."""
     return _fit(*arguments, training=True)
 
 
@@ -472,8 +472,8 @@ def trains_to_the_end(student):
 
     def train_digits(train, validation, seed):
         weights = student.start(seed)
-        for _ in range(200):
-            weights = student.step(weights, *train)
+        for _ in range(80):
+            weights = student.step(weights, *train, rate=0.6)
         return weights
 
     return {"train_digits": train_digits}

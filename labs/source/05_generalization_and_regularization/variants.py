@@ -9,7 +9,7 @@ from dllab.check import variant
 
 @variant("auc")
 def by_mean_ranks(labels, scores):
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     positives = int(np.sum(labels))
     negatives = len(labels) - positives
