@@ -78,7 +78,7 @@ def report_of(student, validation, test, *costs):
 def test_the_threshold_is_the_cheapest(student, rng):
     """No other threshold costs less on the validation customers."""
     for costs in ((8, 1), (1, 1), (1, 30)):
-        validation, test = customers(rng, 300), customers(rng, 300, drift=0.4)
+        validation, test = customers(rng, 200), customers(rng, 200, drift=0.4)
         threshold = expect.number(report_of(student, validation, test, *costs)["threshold"])
         candidates = np.append(validation[1], 2.0)
         cheapest = min(mean_cost(*validation, c, *costs) for c in candidates)
@@ -128,7 +128,7 @@ def drifting_rows(rng, n=60, n_test=25, columns=8):
     x = 0.4 * rng.normal(size=(n, columns)) + np.linspace(0, 2, n)[:, None]
     old, new = slice(None, n - n_test), slice(n - n_test, None)
     x[old, :2] += y[old, None] * [1.5, -1.5]
-    x[new, :2] += 2.5 * rng.normal(size=(n_test, 2))
+    x[new, :2] += 5 * rng.normal(size=(n_test, 2))
     x[new, 2:4] += y[new, None] * 40.0
     order = rng.permutation(n)
     return x[order], y[order], time[order], n_test
@@ -195,7 +195,7 @@ def test_training_rows_set_the_scale(student, rng):
 
 # --- Task 4: an interval for a difference ----------------------------------------------------
 
-DRAWS = 400  # quantiles of so few lie within a fifth of the width
+DRAWS = 300  # quantiles of so few lie within a fifth of the width
 
 
 def reference_interval(old, new, rng):
@@ -512,7 +512,7 @@ def test_training_images_change_and_validation_images_do_not(student, rng):
     )
 
 
-@task("train_digits", points=1)
+@task("train_digits", points=1, seconds=60, trains=True)
 def test_it_reads_digits_in_spite_of_wrong_labels(student, rng):
     """A network trained on labels of which three in ten are wrong reads new digits."""
     digits = dllab.load("digits")
@@ -534,6 +534,6 @@ def test_it_reads_digits_in_spite_of_wrong_labels(student, rng):
     hidden = np.maximum(digits.test.x.reshape(-1, 64) @ W1 + b1, 0)
     accuracy = float(np.mean((hidden @ W2 + b2).argmax(axis=1) == digits.test.y))
     expect.true(
-        accuracy >= 0.78,
-        f"The accuracy on new digits is {accuracy:.2f}; it should reach 0.78.",
+        accuracy >= 0.72,
+        f"The accuracy on new digits is {accuracy:.2f}; it should reach 0.72.",
     )
