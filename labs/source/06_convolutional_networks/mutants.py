@@ -200,7 +200,7 @@ def _gradients(x, kernel, y_bar, stride, *, add=True, back=None):
     return {"x": x_bar, "kernel": kernel_bar, "bias": y_bar.sum(axis=(0, 1, 2))}
 
 
-@mutant("conv2d_gradients", misconception="gradient-overwritten")
+@mutant("conv2d_gradients", misconception="overlap-overwritten")
 def overwrites(x, kernel, y_bar, stride=1):
     """Where windows overlap, a pixel keeps only the gradient that came last: add them up."""
     return _gradients(x, kernel, y_bar, stride, add=False)
@@ -219,7 +219,7 @@ def forgets_the_stride(x, kernel, y_bar, stride=1):
     return _gradients(x, kernel, y_bar, stride, back=1)
 
 
-@mutant("conv2d_gradients", misconception="mean-over-copies")
+@mutant("conv2d_gradients", misconception="bias-averaged-over-places")
 def averages_the_biases(x, kernel, y_bar, stride=1):
     """You averaged the bias gradients over the places: each place sends a whole one, so add."""
     gradients = _gradients(x, kernel, y_bar, stride)
@@ -362,13 +362,13 @@ def _fit(model, x, y):
     return model
 
 
-@mutant("train_network", misconception="untrained-network", build=True)
+@mutant("train_network", misconception="fit-forgotten", build=True)
 def untrained(student):
     """Your network is never trained: call `fit` before you return it."""
     return {"build_network": _small, "train_network": lambda x, y, seed: _small(seed)}
 
 
-@mutant("train_network", misconception="labels-out-of-step", build=True)
+@mutant("train_network", misconception="images-shuffled-alone", build=True)
 def shuffles_images_alone(student):
     """You shuffled the images and left the labels as they were, so there is nothing to learn."""
 
