@@ -9,7 +9,7 @@ PORT    ?= 8000
 INSTALLED := $(VENV)/.installed
 # The versions that a result depends on stand in constraints.txt and nowhere else.
 EXTRAS  := book,lab,author,grade,test
-# Grading waits for limits more than it computes: two files of its tests at a time.
+# Two files of tests at a time: both cores are used, and many tests wait more than they compute.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 # Notebooks and pages are run one by one, on both cores.
 EACH := -n 2 --dist load
@@ -54,7 +54,7 @@ test: lint test-unit test-labs test-notebooks test-grading test-book test-browse
 
 test-unit: $(INSTALLED)  ## the package
 	@tools/system_packages.sh bubblewrap
-	$(PY) -m pytest tests --ignore=tests/labs --ignore=tests/packaging --ignore=tests/notebooks \
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests --ignore=tests/labs --ignore=tests/packaging --ignore=tests/notebooks \
 	  --ignore=tests/grading --ignore=tests/book --ignore=tests/browser --ignore=tests/backends
 
 test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, variants; the wheel

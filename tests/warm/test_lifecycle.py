@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -318,7 +319,9 @@ def test_other_users_are_refused(open_session, own_template, run_python, tmp_pat
         # Only root can become somebody else; the template can believe it is.
         refuses_a_stranger(tmp_path)
         return
-    for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, folder, sock):
+    # with several workers, pytest's temporary folders lie one level deeper
+    above = [path for path in tmp_path.parents if Path(tempfile.gettempdir()) in path.parents]
+    for path in (*above, tmp_path, folder, sock):
         path.chmod(0o777)
     code = (
         "import os, socket\nos.setgid(65534); os.setuid(65534)\n"
@@ -326,7 +329,7 @@ def test_other_users_are_refused(open_session, own_template, run_python, tmp_pat
         "print(s.recv(10))"
     )
     assert run_python(code) == "b''\n"
-    for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, folder):
+    for path in (*above, tmp_path, folder):
         path.chmod(0o700)
 
 
