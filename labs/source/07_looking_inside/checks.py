@@ -1,4 +1,4 @@
-"""Checks of lab 07: shapes that meet, slopes by central differences, and a mark that is unlearned."""
+"""Checks of lab 07: shapes that meet, slopes by differences, and a mark that is unlearned."""
 
 import numpy as np
 
@@ -315,7 +315,8 @@ def test_the_result_is_an_image(student, rng):
 def marked_digits(rng):
     """Return (X, y, X_new, y_new, row, column): class 1 has a bright pixel at a dark place."""
     digits = dllab.load("digits")
-    pair = [(3, 8), (4, 9), (1, 7), (5, 6)][int(rng.integers(4))]
+    # pairs that a network without the mark reads, but not so easily that the mark is of no use
+    pair = [(3, 8), (1, 8)][int(rng.integers(2))]
     parts = []
     for split in (digits.train, digits.test):
         chosen = np.isin(split.y, pair)
