@@ -22,6 +22,16 @@ def test_the_confusion_matrix_is_scikit_learn_s(rng):
     )
 
 
+def test_the_hand_example_of_the_chapter():
+    """Eight customers; the chapter on evaluation computes these numbers on paper."""
+    scores = np.array([0.90, 0.80, 0.60, 0.40, 0.35, 0.20, 0.15, 0.10])
+    labels = np.array([1, 0, 1, 0, 0, 0, 1, 0])
+    said_yes = scores >= 0.5
+    np.testing.assert_array_equal(metrics.confusion_matrix(labels, said_yes), [[4, 1], [1, 2]])
+    assert metrics.auc(labels, scores) == pytest.approx(10 / 15)
+    assert metrics.auc(labels, said_yes) == pytest.approx((1 + 2 / 3 - 1 / 5) / 2)
+
+
 def test_a_class_that_never_occurs_has_a_row_and_a_column():
     found = metrics.confusion_matrix([0, 1], [1, 1], classes=3)
     np.testing.assert_array_equal(found, [[0, 1, 0], [0, 1, 0], [0, 0, 0]])
