@@ -135,6 +135,12 @@ def keeps_negative_heat(maps, W, b, c):
     return maps @ (W[:, c] / (maps.shape[1] * maps.shape[2]))
 
 
+@mutant("grad_cam", misconception="gradcam-mean-forgotten")
+def forgets_the_mean(maps, W, b, c):
+    """Your heat is h w times too large: one place moves the mean by 1 / (h w) only."""
+    return np.maximum(maps @ W[:, c], 0)
+
+
 @mutant("grad_cam", misconception="gradcam-unweighted")
 def averages_the_maps(maps, W, b, c):
     """All maps count alike in your heat: weight each by the slope of the class's score."""
