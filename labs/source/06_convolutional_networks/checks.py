@@ -124,10 +124,9 @@ def test_the_receptive_field_is_what_one_output_sees(student, rng):
 # --- Task 3: convolution ---------------------------------------------------------------------
 
 
-def images(rng, height=6, width=7):
-    """Return (x, kernel, bias) in which no two sizes are equal."""
-    x = rng.normal(size=(2, height, width, 3))
-    return x, rng.normal(size=(2, 4, 3, 5)), rng.normal(size=5)
+def images(rng, size=(6, 7), window=(2, 4)):
+    """Return (x, kernel, bias) in which no two sizes are equal unless the caller says so."""
+    return rng.normal(size=(2, *size, 3)), rng.normal(size=(*window, 3, 5)), rng.normal(size=5)
 
 
 @task("conv2d", points=2)
@@ -167,10 +166,14 @@ def test_a_stride_skips_places(student, rng):
 @task("conv2d", points=1)
 def test_same_is_valid_with_zeros_around(student, rng):
     """With `same`, the extra zero goes to the bottom and to the right, at stride 2 as well."""
-    for stride, height, width in [(1, 6, 7), (2, 6, 8), (2, 7, 7)]:
-        x, kernel, bias = images(rng, height, width)
+    for stride, shape, kernel_size in [
+        (1, (6, 7), (2, 4)),
+        (2, (6, 8), (3, 2)),  # fewer zeros than with stride 1; none at all
+        (2, (7, 8), (4, 5)),
+    ]:
+        x, kernel, bias = images(rng, shape, kernel_size)
         sides = []
-        for size, window in ((height, 2), (width, 4)):
+        for size, window in zip(shape, kernel_size, strict=True):
             zeros = max((len(range(0, size, stride)) - 1) * stride + window - size, 0)
             sides.append((zeros // 2, zeros - zeros // 2))
         around = np.pad(x, ((0, 0), *sides, (0, 0)))
@@ -179,8 +182,8 @@ def test_same_is_valid_with_zeros_around(student, rng):
         expect.close(
             y,
             wanted,
-            f'"same" with stride {stride} on {height} by {width} pixels: how many zeros does each '
-            "axis need in all, and where does an odd one go?",
+            f'"same" with stride {stride} and a kernel of {kernel_size} on {shape} pixels: how '
+            "many zeros does each axis need in all, and where does an odd one go?",
             rtol=1e-4,
             atol=1e-5,
         )
