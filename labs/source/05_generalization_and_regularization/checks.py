@@ -35,7 +35,8 @@ def test_pairs_are_counted(student, rng):
         expect.close(
             found,
             wanted,
-            f"With scores that are {scale}, the share of rightly ordered pairs is another.",
+            f"With scores that are {scale}, this is not the share of pairs in which the positive "
+            "has the higher score.",
             atol=1e-9,
         )
 
@@ -48,7 +49,8 @@ def test_ties_count_half(student, rng):
     expect.close(constant, 0.5, "The same score for everybody says nothing: its AUC is 0.5.")
     scores = rng.integers(0, 4, size=40) / 4
     found = expect.number(student.auc(labels, scores))
-    expect.close(found, pair_share(labels, scores), "Each tie counts one half.", atol=1e-9)
+    message = "With scores of which many are equal: each tie counts one half."
+    expect.close(found, pair_share(labels, scores), message, atol=1e-9)
 
 
 # --- Task 2: a threshold by cost -------------------------------------------------------------
@@ -103,7 +105,12 @@ def test_the_matrix_counts_test_customers(student, rng):
         [np.sum(~truth & ~called), np.sum(~truth & called)],
         [np.sum(truth & ~called), np.sum(truth & called)],
     ]
-    expect.close(matrix, wanted, "The confusion matrix of the test customers is another one.")
+    expect.close(
+        matrix,
+        wanted,
+        "This is not the confusion matrix of the test customers at your threshold: rows are true "
+        "classes, columns are predicted classes, class 0 first, and each cell is a count.",
+    )
 
 
 @task("choose_and_report", points=1)
@@ -113,7 +120,12 @@ def test_the_cost_is_that_of_the_test_customers(student, rng):
     report = report_of(student, validation, test, 8, 1)
     wanted = mean_cost(*test, expect.number(report["threshold"]), 8, 1)
     found = expect.number(report["cost"])
-    expect.close(found, wanted, "The mean cost of a test customer at your threshold is another.")
+    expect.close(
+        found,
+        wanted,
+        "This is not the mean cost of one test customer at your threshold: add up the costs of the "
+        "test customers and divide by their number.",
+    )
 
 
 # --- Task 3: a pipeline without leaks --------------------------------------------------------
@@ -242,7 +254,8 @@ def test_seeds_are_drawn_too(student, rng):
     """Where seeds differ widely, the interval is wide."""
     rows = rng.permutation(np.linspace(0, 1, 400))
     levels = np.linspace(0.35, 0.75, 5), np.linspace(0.45, 0.9, 7)
-    old, new = ((rows < rng.permutation(level)[:, None]).astype(int) for level in levels)
+    # in ascending order, so that it matters if seeds are paired by their number
+    old, new = ((rows < level[:, None]).astype(int) for level in levels)
     compare_intervals(
         student,
         rng,
@@ -341,7 +354,8 @@ def test_each_feature_is_normalized_over_the_batch(student, rng):
     expect.close(
         out.var(axis=0),
         gamma**2 * variance / (variance + 1e-3),
-        "In training each feature's variance is gamma squared, less the little that epsilon takes.",
+        "In training each feature's variance (`np.var`) is gamma squared, less the little that "
+        "epsilon takes.",
         rtol=1e-3,
     )
 

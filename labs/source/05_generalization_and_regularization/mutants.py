@@ -213,6 +213,18 @@ def draws_rows_twice(old, new, draws, seed):
     return _interval(old, new, draws, seed, draw)
 
 
+@mutant("difference_interval", misconception="seeds-drawn-together")
+def shares_the_seeds(old, new, draws, seed):
+    """You drew seeds once for both models: their seeds have nothing to do with each other."""
+
+    def draw(rng, old, new):
+        rows = _again(rng, old.shape[1])
+        seeds = _again(rng, min(len(old), len(new)))
+        return new[seeds][:, rows].mean() - old[seeds][:, rows].mean()
+
+    return _interval(old, new, draws, seed, draw)
+
+
 @mutant("difference_interval", misconception="drawn-without-replacement")
 def only_reorders(old, new, draws, seed):
     """You drew without replacement, so every draw is the same rows in another order."""
@@ -376,6 +388,9 @@ class OverFeatures(_Norm):
 
 # --- train_digits ----------------------------------------------------------------------------
 
+# Each mutant gives all three functions, so that it agrees with no one else's mistake in the two
+# that it does not spoil.
+
 
 def _moved(images, rng, move):
     moves = rng.integers(-1, 2, size=(len(images), 2))
@@ -387,34 +402,8 @@ def _shifted(image, down, right):
     return np.pad(image, 1)[1 - down : 1 - down + height, 1 - right : 1 - right + width]
 
 
-@mutant("train_digits", misconception="shift-wraps-around", replaces="shift_images")
-def rolls(images, seed):
-    """What leaves your images comes back on the other side: fill with 0 instead."""
-    return _moved(
-        images, np.random.default_rng(seed), lambda image, *move: np.roll(image, move, (0, 1))
-    )
-
-
-@mutant("train_digits", misconception="augmentation-breaks-labels", replaces="shift_images")
-def turns_upside_down(images, seed):
-    """You turned images upside down: a 6 becomes a 9, and its label is wrong."""
-    rng = np.random.default_rng(seed)
-    turned = np.where(rng.random(len(images))[:, None, None] < 0.5, images[:, ::-1, ::-1], images)
-    return _moved(turned, rng, _shifted)
-
-
-@mutant("train_digits", misconception="augmentation-breaks-labels", replaces="shift_images")
-def mirrors(images, seed):
-    """You mirrored images: a mirrored 2 or 7 is no digit, and its label is wrong."""
-    rng = np.random.default_rng(seed)
-    return np.where(rng.random(len(images))[:, None, None] < 0.5, images[:, :, ::-1], images)
-
-
-@mutant("train_digits", misconception="augmentation-left-out", replaces="shift_images")
-def moves_all_alike(images, seed):
-    """All your images move the same way: each draws a move of its own."""
-    move = np.random.default_rng(seed).integers(-1, 2, size=2)
-    return np.stack([_shifted(image, *move) for image in images])
+def _shift_images(images, seed):
+    return _moved(images, np.random.default_rng(seed), _shifted)
 
 
 def _fit(weights, step, loss, train, validation, augment, patience, epochs, **wrong):
@@ -436,34 +425,90 @@ def _fit(weights, step, loss, train, validation, augment, patience, epochs, **wr
     return {"weights": weights if wrong.get("last") else best, "losses": losses}
 
 
-@mutant("train_digits", misconception="last-weights-for-best", replaces="fit")
-def returns_the_last_weights(*arguments):
+def _answers(student, shift_images=_shift_images, **wrong):
+    def fit(*arguments):
+        return _fit(*arguments, **wrong)
+
+    def train_digits(train, validation, seed):
+        same = (student.step, student.loss, train, validation, lambda x, e: x, 15, 100)
+        return fit(student.start(seed), *same)["weights"]
+
+    return {"shift_images": shift_images, "fit": fit, "train_digits": train_digits}
+
+
+@mutant("train_digits", misconception="shift-wraps-around", build=True)
+def rolls(student):
+    """What leaves your images comes back on the other side: fill with 0 instead."""
+
+    def shift_images(images, seed):
+        rng = np.random.default_rng(seed)
+        return _moved(images, rng, lambda image, *move: np.roll(image, move, (0, 1)))
+
+    return _answers(student, shift_images)
+
+
+@mutant("train_digits", misconception="augmentation-breaks-labels", build=True)
+def turns_upside_down(student):
+    """You turned images upside down: a 6 becomes a 9, and its label is wrong."""
+
+    def shift_images(images, seed):
+        rng = np.random.default_rng(seed)
+        turn = rng.random(len(images))[:, None, None] < 0.5
+        return _moved(np.where(turn, images[:, ::-1, ::-1], images), rng, _shifted)
+
+    return _answers(student, shift_images)
+
+
+@mutant("train_digits", misconception="augmentation-breaks-labels", build=True)
+def mirrors(student):
+    """You mirrored images: a mirrored 2 or 7 is no digit, and its label is wrong."""
+
+    def shift_images(images, seed):
+        turn = np.random.default_rng(seed).random(len(images))[:, None, None] < 0.5
+        return np.where(turn, images[:, :, ::-1], images)
+
+    return _answers(student, shift_images)
+
+
+@mutant("train_digits", misconception="augmentation-left-out", build=True)
+def moves_all_alike(student):
+    """All your images move the same way: each draws a move of its own."""
+
+    def shift_images(images, seed):
+        move = np.random.default_rng(seed).integers(-1, 2, size=2)
+        return np.stack([_shifted(image, *move) for image in images])
+
+    return _answers(student, shift_images)
+
+
+@mutant("train_digits", misconception="last-weights-for-best", build=True)
+def returns_the_last_weights(student):
     """You returned the last weights: go back to those of the smallest validation loss."""
-    return _fit(*arguments, last=True)
+    return _answers(student, last=True)
 
 
-@mutant("train_digits", misconception="augmented-validation", replaces="fit")
-def augments_validation(*arguments):
+@mutant("train_digits", misconception="augmented-validation", build=True)
+def augments_validation(student):
     """You changed the validation images too: they stand for images of use and stay as they are."""
-    return _fit(*arguments, augmented=True)
+    return _answers(student, augmented=True)
 
 
-@mutant("train_digits", misconception="stopped-at-first-rise", replaces="fit")
-def stops_at_the_first_rise(*arguments):
+@mutant("train_digits", misconception="stopped-at-first-rise", build=True)
+def stops_at_the_first_rise(student):
     """You stopped at the first rise of the validation loss: wait for `patience` epochs in a row."""
-    return _fit(*arguments, hasty=True)
+    return _answers(student, hasty=True)
 
 
-@mutant("train_digits", misconception="training-loss-watched", replaces="fit")
-def watches_the_training_loss(*arguments):
+@mutant("train_digits", misconception="training-loss-watched", build=True)
+def watches_the_training_loss(student):
     """You watched the loss on the training images: it falls also while noise is learned."""
-    return _fit(*arguments, training=True)
+    return _answers(student, training=True)
 
 
-@mutant("train_digits", misconception="augmentation-left-out", replaces="fit")
-def trains_on_the_same_images(*arguments):
+@mutant("train_digits", misconception="augmentation-left-out", build=True)
+def trains_on_the_same_images(student):
     """You never called `augment`: every epoch should train on newly changed images."""
-    return _fit(*arguments, plain=True)
+    return _answers(student, plain=True)
 
 
 @mutant("train_digits", misconception="last-weights-for-best", build=True)
@@ -476,4 +521,4 @@ def trains_to_the_end(student):
             weights = student.step(weights, *train, rate=0.6)
         return weights
 
-    return {"train_digits": train_digits}
+    return {**_answers(student), "train_digits": train_digits}
