@@ -145,7 +145,7 @@ def test_a_cell_can_be_kept(student, rng):
     expect.close(
         new_c,
         c,
-        "Input gate closed, forget gate open: the cell should stay. The order is i, f, g, o.",
+        "Input gate closed, forget gate open: the cell should stay. Order: i, f, g, o.",
     )
     expect.close(new_h, np.tanh(c), "With the output gate open, h is tanh of the cell.")
 
