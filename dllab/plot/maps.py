@@ -60,7 +60,9 @@ def embedding(
         marker = MARKERS[(kind + kind // len(COLORS)) % len(MARKERS)]
         name = str(classes[kind]) if classes is not None else f"class {kind}"
         color = COLORS[kind % len(COLORS)]
-        ax.scatter(*chosen.T, s=14, color=color, marker=marker, linewidths=0, label=name)
+        ax.scatter(
+            chosen[:, 0], chosen[:, 1], s=14, color=color, marker=marker, linewidths=0, label=name
+        )
     label(ax, xlabel, ylabel, title)
     if labels is not None:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
