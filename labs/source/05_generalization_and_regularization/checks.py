@@ -502,8 +502,8 @@ def test_the_best_weights_come_back(student, rng):
     losses = expect.array(losses, shape=(None,))
     expect.true(
         len(losses) == best + 4,
-        f"The best epoch was {best} and the patience 4, and training went on for {len(losses)} "
-        "epochs.",
+        f"The best epoch was {best} and the patience 4: training should end after {best + 4} "
+        f"epochs, not after {len(losses)}.",
     )
     expect.close(losses, curve[: best + 4], "`losses` should hold every validation loss.")
     _, few = fit_pretended(student, curve, patience=50, epochs=best - 1)
