@@ -39,6 +39,27 @@ def stepped(make, gradients, start):
     return w.data
 
 
+# The hand example of chapter-training: L = w^2 from w = 1, rate 0.1, two steps
+
+
+@pytest.mark.parametrize(
+    ("make", "visited"),
+    [
+        (lambda p: SGD(p, 0.1), [0.8, 0.64]),
+        (lambda p: SGD(p, 0.1, momentum=0.5), [0.8, 0.54]),
+        (lambda p: Adam(p, 0.1, beta_1=0.5, beta_2=0.75), [0.9, 0.80114]),
+    ],
+)
+def test_two_steps_are_those_of_the_book(make, visited):
+    w = Tensor(1.0)
+    optimizer = make([w])
+    for expected in visited:
+        optimizer.zero_grad()
+        (w * w).backward()
+        optimizer.step()
+        assert float(w) == pytest.approx(expected, abs=1e-5)
+
+
 # Momentum
 
 
