@@ -11,7 +11,7 @@ exceptions alike, is the same mistake.
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -100,7 +100,24 @@ def _agrees(run: TestRun, mutant: Replacement, answers: Answers) -> bool:
         backend = answers(mutant)
     except Exception:  # a mutant that builds on what the learner has not written
         return False
-    return replay(run.steps, backend)
+    return replay(run.steps, backend) and _concerns(run, mutant, answers)
+
+
+def _concerns(run: TestRun, mutant: Replacement, answers: Answers) -> bool:
+    """Tell whether a test ran what a mutant replaces; if not, any mutant would agree with it.
+
+    A task may ask for two functions. A test of one of them runs the learner's own code and nothing
+    else when a mutant replaces the other one.
+    """
+    called = {step.operation.name for step in run.steps if step.operation.kind == "call"}
+    if mutant.build or mutant.replaces in called:
+        return True
+    missing = replace(mutant, definition=_missing)
+    return not replay(run.steps, answers(missing))
+
+
+def _missing(*_args: Any, **_kwargs: Any) -> None:
+    raise NotImplementedError("left out, to see which tests notice")
 
 
 def _random_agreement(

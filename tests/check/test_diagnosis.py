@@ -119,6 +119,53 @@ def test_answers_that_repeat_are_not_taken_for_random_ones(random_lab):
     assert Lab(random_lab, names).check("draw").misconceptions == ()
 
 
+TWO_CHECKS = """
+from dllab.check import task, expect
+
+@task("pair", points=1)
+def test_double(student, rng):
+    x = float(rng.uniform(1, 2))
+    expect.close(expect.number(student.double(x)), 2 * x, "Twice the number.")
+
+@task("pair", points=1)
+def test_quadruple(student, rng):
+    x = float(rng.uniform(1, 2))
+    expect.close(expect.number(student.quadruple(x)), 4 * x, "Four times the number.")
+"""
+TWO_MUTANTS = """
+from dllab.check import mutant
+
+@mutant("pair", misconception="seed-ignored", replaces="double")
+def squares(x):
+    '''You squared it.'''
+    return x * x
+"""
+
+
+@pytest.fixture
+def two_functions(tmp_path):
+    folder = tmp_path / "09_two"
+    folder.mkdir()
+    (folder / "checks.py").write_text(TWO_CHECKS)
+    (folder / "mutants.py").write_text(TWO_MUTANTS)
+    (folder / "misconceptions.toml").write_text(IDEA)
+    return read_lab_folder(folder)
+
+
+def test_a_mutant_says_nothing_of_a_function_that_it_does_not_replace(two_functions):
+    """Another function's mistake gets no name from a mutant that leaves this function alone."""
+    names = {}
+    exec("def double(x): return 2 * x\ndef quadruple(x): return x", names)
+    assert Lab(two_functions, names).check("pair").misconceptions == ()
+
+
+def test_a_mutant_is_recognized_inside_another_function(two_functions):
+    """The function that a mutant replaces may be called by the one that the test calls."""
+    names = {}
+    exec("def double(x): return x * x\ndef quadruple(x): return double(double(x))", names)
+    assert Lab(two_functions, names).check("pair").misconceptions == ("seed-ignored",)
+
+
 def test_the_laws_hold_for_the_little_lab(files, solution):
     """The laws accept the little lab but for its number of tasks, and the table is complete."""
     stubs = Path(files.folder, "stubs.py").read_text(encoding="utf-8")
