@@ -116,6 +116,18 @@ def test_convolution_by_hand():
     assert conv2d(image, kernel, [10.0]).data[0, :, :, 0].tolist() == [[6.0, 6.0], [6.0, 6.0]]
 
 
+def test_the_chapters_hand_example():
+    """The numbers of the chapter's smallest example: maps, both gradients, pooling."""
+    x = Tensor(one_channel([[0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]]))
+    kernel = Tensor(np.array([[-1.0, 1.0], [-1.0, 1.0]]).reshape(2, 2, 1, 1))
+    y = conv2d(x, kernel)
+    y.backward(one_channel([[0, 1, 0], [1, 0, 0]]))
+    assert y.data[0, :, :, 0].tolist() == [[0, 2, 0], [1, 1, 0]]
+    assert kernel.grad[:, :, 0, 0].tolist() == [[0, 1], [0, 2]]
+    assert x.grad[0, :, :, 0].tolist() == [[0, -1, 1, 0], [-1, 0, 1, 0], [-1, 1, 0, 0]]
+    assert max_pool2d(y).data.ravel().tolist() == [2]
+
+
 # Traps
 
 
