@@ -331,7 +331,13 @@ def test_a_blur_is_equivariant_and_not_invariant(student, rng):
     moves, stays = gaps(student, blur, x, down, right)
     expect.close(moves, 0.0, "A blur shifts with the image: its gap should be 0.", atol=1e-5)
     difference = blur(np.roll(x, (down, right), axis=(1, 2))) - blur(x)
-    expect.close(stays, largest(difference), "The invariance gap of a blur is off.", rtol=1e-4)
+    expect.close(
+        stays,
+        largest(difference),
+        "The invariance gap of a blur is off: take the largest absolute difference between f of "
+        "the shifted images and f of the images.",
+        rtol=1e-4,
+    )
 
 
 @task("shift_gaps", points=1)
@@ -355,13 +361,15 @@ def test_weights_by_place_are_neither(student, rng):
         expect.close(
             moves,
             largest(weigh(moved) - np.roll(weigh(x), (down, right), axis=(1, 2))),
-            "The equivariance gap of weights by place is off.",
+            "The equivariance gap of weights by place is off: compare f of the shifted images "
+            "with the shifted f of the images.",
             rtol=1e-4,
         )
         expect.close(
             stays,
             largest(weigh(moved) - weigh(x)),
-            "The invariance gap of weights by place is off.",
+            "The invariance gap of weights by place is off: compare f of the shifted images with "
+            "f of the images.",
             rtol=1e-4,
         )
 

@@ -175,6 +175,17 @@ def pads_as_for_stride_one(x, kernel, bias, stride=1, padding="valid"):
     )
 
 
+@mutant("conv2d", misconception="stride-forgotten")
+def steps_by_one(x, kernel, bias, stride=1, padding="valid"):
+    """You moved the kernel by one pixel in spite of the stride: place i begins at stride * i."""
+    if padding == "same":
+        sides = (_zeros(x.shape[axis + 1], kernel.shape[axis], stride) for axis in (0, 1))
+        x = np.pad(x, ((0, 0), *sides, (0, 0)))
+    rows = (x.shape[1] - kernel.shape[0]) // stride + 1
+    columns = (x.shape[2] - kernel.shape[1]) // stride + 1
+    return _conv2d(x, kernel, bias, 1, "valid")[:, :rows, :columns]
+
+
 @mutant("conv2d", misconception="kernel-without-depth")
 def looks_at_one_channel(x, kernel, bias, stride=1, padding="valid"):
     """You used the first channel only: the sum runs over all channels."""
@@ -213,7 +224,7 @@ def correlates_again(x, kernel, y_bar, stride=1):
     return {**_gradients(x, kernel, y_bar, stride), "x": turned["x"]}
 
 
-@mutant("conv2d_gradients", misconception="stride-forgotten-on-the-way-back")
+@mutant("conv2d_gradients", misconception="stride-forgotten")
 def forgets_the_stride(x, kernel, y_bar, stride=1):
     """You gave the gradient of row i to the pixels from row i on: with a stride, row stride * i."""
     return _gradients(x, kernel, y_bar, stride, back=1)
