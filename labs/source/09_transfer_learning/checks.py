@@ -196,16 +196,17 @@ def small_batch(rng, classes, n=16):
     return rng.normal(2, 3, size=(n, 6)).astype(np.float32), (np.arange(n) % classes)
 
 
-@task("transfer_model", points=2)
+@task("transfer_model", points=2, seconds=60, trains=True)
 def test_the_head_fits_the_new_task_and_only_it_is_trainable(student, rng):
     """One logit for each new class; what is trainable is one dense layer."""
     classes = int(rng.integers(2, 5))
-    _, before, made = trunk_and_model(student, rng, classes)
+    trunk, before, made = trunk_and_model(student, rng, classes)
+    open_layers = sum(bool(layer.trainable) for layer in trunk.layers)
     model = expect.model(made, input_shape=(6,), output_shape=(classes,))
     expect.true(
         model.trainable_parameters == 5 * classes + classes,
-        f"{model.trainable_parameters} numbers are trainable: only a dense head of "
-        f"5 inputs and {classes} outputs should be.",
+        f"{model.trainable_parameters} numbers are trainable, and {open_layers} layers of the "
+        f"trunk: only a dense head of 5 inputs and {classes} outputs should be.",
     )
     kept = [w for layer in model.layers for w in layer.weights][: len(before)]
     expect.true(unchanged(before, kept), "The trunk should keep its pretrained weights.")

@@ -47,7 +47,7 @@ def by_their_own_mean(images):
 # --- fit_head --------------------------------------------------------------------------------
 
 
-def _head(x, labels, classes, decay, steps=3000, on_bias=0.0, scale=1.0):
+def _head(x, labels, classes, decay, steps=800, on_bias=0.0, scale=1.0):
     x, labels = np.asarray(x, dtype=float), np.asarray(labels)
     W, b = np.zeros((x.shape[1], classes)), np.zeros(classes)
     rate = 1 / (scale * (x**2).sum(axis=1).mean() / 2 + 1 + decay + on_bias)
