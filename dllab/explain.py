@@ -40,7 +40,7 @@ def input_gradient(model: Any, images: Any, classes: Any = None, *, of: str = "s
         ParameterError: `of` or a class has no meaning, or the model is no Keras model.
         ShapeError: The model's output or `classes` has other dimensions.
 
-    Introduced in the chapter `chapter-deeper-networks`.
+    Introduced in: `chapter-deeper-networks`.
     """
     from keras import ops
 
@@ -75,8 +75,7 @@ def saliency(model: Any, images: Any, classes: Any = None) -> np.ndarray:
         ParameterError: See `input_gradient`.
 
     Source: Simonyan, Vedaldi and Zisserman, "Deep Inside Convolutional Networks: Visualising
-    Image Classification Models and Saliency Maps" (2014). Introduced in the chapter
-    `chapter-deeper-networks`.
+    Image Classification Models and Saliency Maps" (2014). Introduced in: `chapter-deeper-networks`.
     """
     _check_images(images)
     return np.abs(input_gradient(model, images, classes)).max(axis=-1)
@@ -113,7 +112,7 @@ def occlusion(
         ShapeError: `images` has other dimensions.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2014).
-    Introduced in the chapter `chapter-deeper-networks`.
+    Introduced in: `chapter-deeper-networks`.
     """
     images = _check_images(images)
     count, height, width, _ = images.shape
@@ -182,7 +181,7 @@ def grad_cam(
         ShapeError: `images` or the layer's output has other dimensions.
 
     Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
-    Gradient-based Localization" (2017). Introduced in the chapter `chapter-deeper-networks`.
+    Gradient-based Localization" (2017). Introduced in: `chapter-deeper-networks`.
     """
     from keras import ops
 
@@ -233,7 +232,7 @@ def fast_gradient_sign(
         ParameterError: `epsilon` is negative.
 
     Source: Goodfellow, Shlens and Szegedy, "Explaining and Harnessing Adversarial Examples"
-    (2015). Introduced in the chapter `chapter-deeper-networks`.
+    (2015). Introduced in: `chapter-deeper-networks`.
     """
     if not epsilon >= 0:
         raise ParameterError(f"`epsilon` must be 0 or more, not {epsilon!r}.")
