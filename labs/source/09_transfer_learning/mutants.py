@@ -189,16 +189,6 @@ def everything_frozen(trunk, classes):
     return model
 
 
-@mutant("transfer_model", misconception="batchnorm-not-frozen")
-def normalization_left(trunk, classes):
-    """You froze the dense layers of the trunk and left its batch normalization trainable."""
-    trunk.trainable = True
-    for layer in trunk.layers:
-        if type(layer).__name__ == "Dense":
-            layer.trainable = False
-    return _model(trunk, classes)
-
-
 # --- unfreeze --------------------------------------------------------------------------------
 
 
@@ -234,13 +224,6 @@ def rate_of_the_head(model, trunk, rate):
     """You go on with a learning rate made for a new head: use the small `rate`."""
     _thaw(trunk)
     _compile(model, 0.05)
-
-
-@mutant("unfreeze", misconception="trainable-without-compile")
-def compiled_too_early(model, trunk, rate):
-    """You compile first and unfreeze afterwards, on a model that is still frozen."""
-    trunk.trainable = False
-    _compile(model, rate)
 
 
 # --- train_part ------------------------------------------------------------------------------
