@@ -317,7 +317,9 @@ def _find_diagnoses(
     def answers(mutant: Replacement | None) -> Backend:
         if mutant is None:
             return session.backend("diagnosis")
-        place = places[id(mutant)]
+        place = places.get(id(mutant))
+        if place is None:  # none of the lab's: diagnosis leaves a name out to see what needs it
+            return _mutant(mutant, names)
         known = f"{files.folder}\0{job.order.fingerprint}\0{place}"
         if framework and not mutant.build:
             return RememberingBackend(elsewhere.backend(place), known, lambda: 0)

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from dllab.check import expect
 from dllab.check.display import CheckResult
 
 HEAD = "import numpy as np\n"
@@ -205,3 +206,10 @@ def test_learners_text_is_escaped(open_lab):
     page = open_lab(source).check("softmax")._repr_html_()
     assert "<script>" not in page
     assert "<b>" not in page
+
+
+def test_nan_is_close_to_nothing():
+    """What a check wants may be computed from the learner's numbers: NaN must not pass for it."""
+    for desired in (np.nan, np.array(np.nan), 1.0):
+        with pytest.raises(expect.UnexpectedError):
+            expect.close(np.nan, desired)

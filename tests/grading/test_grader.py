@@ -125,6 +125,62 @@ def test_a_known_mistake_is_named(graded, lab, label):
     assert all(note.sentence and note.right for note in notes)
 
 
+PAIR = {
+    "checks.py": '''
+from dllab.check import expect, task
+
+@task("pair")
+def test_double(student, rng):
+    """Twice the number."""
+    x = float(rng.uniform(1, 2))
+    expect.close(expect.number(student.double(x)), 2 * x, "Return twice the number.")
+
+@task("pair")
+def test_quadruple(student, rng):
+    """Four times the number."""
+    x = float(rng.uniform(1, 2))
+    expect.close(expect.number(student.quadruple(x)), 4 * x, "Return four times the number.")
+''',
+    "mutants.py": '''
+from dllab.check import mutant
+
+@mutant("pair", misconception="squared", replaces="double")
+def squares(x):
+    """You squared the number."""
+    return x * x
+''',
+    "misconceptions.toml": """
+[squared]
+title = "Squares"
+wrong = "Twice is squared."
+right = "Twice is times two."
+section = "page#label"
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("def double(x): return 2 * x\ndef quadruple(x): return x", {"test_quadruple": ""}),
+        (
+            "def double(x): return x * x\ndef quadruple(x): return double(double(x))",
+            # inside the sandbox the learner's functions call one another, not a mutant
+            {"test_double": "squared", "test_quadruple": ""},
+        ),
+    ],
+)
+def test_a_mistake_is_named_where_its_function_takes_part(graded, tmp_path, source, named):
+    """A task of two functions: what replaces one says nothing of a test of the other alone."""
+    folder = tmp_path / "98_pair"
+    folder.mkdir()
+    for name, text in PAIR.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    tests = [test for task in graded(str(folder), source).tasks for test in task.tests]
+    found = {test.test: test.misconception for test in tests if test.status == "failed"}
+    assert {test: note.id if note else "" for test, note in found.items()} == named
+
+
 def test_another_right_answer_earns_all(graded):
     """A right variant in another style gets full marks."""
     variant = find_lab(THIRD).variants[0]
