@@ -14,7 +14,6 @@ tape, and `backward` walks them back.
 Introduced in: `chapter-recurrent-networks`.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, TypeAlias, final
@@ -24,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from dllab.errors import ParameterError, ShapeError
 from dllab.scratch.arguments import generator
+from dllab.scratch.initializers import glorot_uniform
 from dllab.scratch.layers import Layer, positive_integer
 from dllab.scratch.ops import sigmoid, tanh, where
 from dllab.scratch.tensor import Array, Tensor, as_tensor, record
@@ -91,7 +91,7 @@ class Recurrent(Layer):
         generator(rng)
         self.return_sequences = return_sequences
         width = self.gates * self.units
-        self.kernel = Tensor(_glorot_uniform(self.features, width, rng), label="kernel")
+        self.kernel = Tensor(glorot_uniform((self.features, width), rng), label="kernel")
         self.recurrent_kernel = Tensor(
             _orthogonal(self.units, width, rng), label="recurrent_kernel"
         )
@@ -410,11 +410,6 @@ def _checked_mask(mask: ArrayLike, shape: tuple[int, int]) -> Array:
             "Give one boolean for each time step of each sequence."
         )
     return mask
-
-
-def _glorot_uniform(rows: int, columns: int, rng: np.random.Generator) -> Array:
-    limit = math.sqrt(6 / (rows + columns))
-    return rng.uniform(-limit, limit, (rows, columns))
 
 
 def _orthogonal(rows: int, columns: int, rng: np.random.Generator) -> Array:
