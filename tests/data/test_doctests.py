@@ -5,7 +5,15 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("data", "data.cards", "data.records", "data.storage", "data.synthetic", "metrics", "seed")
+MODULES = (
+    "data",
+    "data.cards",
+    "data.records",
+    "data.storage",
+    "data.synthetic",
+    "metrics",
+    "seed",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

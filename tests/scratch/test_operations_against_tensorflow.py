@@ -94,9 +94,7 @@ CASES = {
         (
             lambda z: losses.binary_cross_entropy(z, BINARY, label_smoothing=0.125),
             lambda z: tf.reduce_mean(
-                keras.losses.binary_crossentropy(
-                    BINARY, z, from_logits=True, label_smoothing=0.125
-                )
+                keras.losses.binary_crossentropy(BINARY, z, from_logits=True, label_smoothing=0.125)
             ),
             A,
         ),
