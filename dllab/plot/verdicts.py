@@ -80,6 +80,7 @@ def reliability(
     probabilities: Any,
     *,
     bins: int = 10,
+    least: int = 1,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -93,6 +94,7 @@ def reliability(
         probabilities: Of the positive class, shape `(n,)`; or a mapping from a model's name to
             its probabilities.
         bins: Number of bins of equal width between 0 and 1.
+        least: Bins with fewer examples are left out.
         title: Title of the plot.
         ax: Axes to draw on.
 
@@ -108,12 +110,16 @@ def reliability(
     ax = axes_or_new(ax, figsize=(5.4, 4.4))
     ax.plot([0, 1], [0, 1], color=TEXT, linestyle=":", linewidth=1.2, label="what was promised")
     for index, (name, bin_) in enumerate(found.items()):
+        drawn = bin_.counts >= least
+        promised, observed, counts = (
+            values[drawn] for values in (bin_.promised, bin_.observed, bin_.counts)
+        )
         # one pseudo-example of each kind keeps the error of a bin of one example above zero
-        share = (bin_.observed * bin_.counts + 1) / (bin_.counts + 2)
+        share = (observed * counts + 1) / (counts + 2)
         ax.errorbar(
-            bin_.promised,
-            bin_.observed,
-            yerr=np.sqrt(share * (1 - share) / bin_.counts),
+            promised,
+            observed,
+            yerr=np.sqrt(share * (1 - share) / counts),
             color=COLORS[index % len(COLORS)],
             linestyle=LINES[index % len(LINES)],
             marker=MARKERS[index % len(MARKERS)],

@@ -63,6 +63,12 @@ def test_reliability_draws_each_model_and_the_diagonal():
     np.testing.assert_allclose(honest.get_ydata(), honest.get_xdata(), atol=0.15)
 
 
+def test_bins_with_few_examples_can_be_left_out():
+    p = np.array([0.1] * 10 + [0.9])
+    line = plot.reliability([0, 1] * 5 + [1], p, bins=5, least=2).containers[0].lines[0]
+    np.testing.assert_allclose(line.get_xdata(), [0.1])
+
+
 def test_a_single_model_needs_no_name():
     assert plot.reliability([0, 1, 1], [0.1, 0.9, 0.6]).get_ylim() == (-0.02, 1.02)
 
