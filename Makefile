@@ -84,6 +84,7 @@ grade-demo: $(INSTALLED)  ## grade a small made-up class, hostile notebooks incl
 bench: $(INSTALLED)  ## measure, as ratios to a peer in the same run; results in build/bench
 	$(PY) tools/bench_warm.py
 	$(PY) tools/bench.py
+	$(PY) tools/bench_training.py
 	$(PY) tools/bench_grading.py
 
 clean:  ## remove what was built (not .venv)
