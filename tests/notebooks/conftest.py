@@ -20,6 +20,19 @@ sys.path.insert(0, str(ROOT / "tests" / "warm"))
 from comparable import comparable  # noqa: E402
 
 
+# The book is built with all cores. Here each notebook has one, and another runs on the other:
+# results must hold with both, and threads do not wait for one another.
+ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    )
+}
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run: pytest's exit code and text, and each cell's outputs."""
@@ -63,11 +76,15 @@ def nbval(warm_environment, tmp_path):
         command += ["-p", "no:cacheprovider", "--color=no", "-q", str(notebook)]
         record = tmp_path / f"record-{on_warm}.json"
         path = [str(ROOT), str(Path(__file__).parent), os.environ.get("PYTHONPATH")]
-        environment = os.environ | {
-            "DLLAB_DEVICE": "cpu",
-            "DLLAB_NBVAL_RECORD": str(record),
-            "PYTHONPATH": os.pathsep.join(filter(None, path)),
-        }
+        environment = (
+            os.environ
+            | ONE_THREAD
+            | {
+                "DLLAB_DEVICE": "cpu",
+                "DLLAB_NBVAL_RECORD": str(record),
+                "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            }
+        )
         environment |= warm_environment if on_warm else {"DLLAB_WARM": "0"}
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
         seen = json.loads(record.read_text("utf-8"))
