@@ -19,18 +19,12 @@ sys.path.insert(0, str(ROOT / "tests" / "warm"))
 
 from comparable import comparable  # noqa: E402
 
-
 # The book is built with all cores. Here each notebook has one, and another runs on the other:
 # results must hold with both, and threads do not wait for one another.
-ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-    )
-}
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    "1",
+)
 
 
 @dataclass(frozen=True)
