@@ -61,7 +61,7 @@ test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, var
 	$(PY) -m pytest tests/labs tests/packaging
 
 test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval
-	$(PY) -m pytest $(EACH) tests/notebooks
+	$(PY) -m pytest $(EACH) --durations=10 tests/notebooks
 
 test-grading: $(INSTALLED)  ## grading: sandbox, hostile and unlucky notebooks, classes, crashes, nbgrader
 	@tools/system_packages.sh bubblewrap chromium
