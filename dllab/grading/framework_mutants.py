@@ -2,7 +2,8 @@
 
 The grader never imports TensorFlow: it would take seconds and hundreds of megabytes in every
 worker. Such mutants run where learners' code does, forked from the same template, in a sandbox;
-nothing of a learner's is in that process, and nothing of the mutants' is in a learner's.
+nothing of a learner's is in that process, and nothing of the mutants' is in a learner's. What a lab
+hands out ready-made runs there first, since checks may call it.
 
 - `FrameworkMutants(order, files, template)`: a context manager; `.backend(place)`
 - `needs_framework(files)`: whether a lab's mutants are of this kind
@@ -15,6 +16,7 @@ from typing import Any
 from dllab.check.loading import LabFiles
 from dllab.check.protocol import Backend, Operation, Outcome
 from dllab.grading.records import Order
+from dllab.grading.released import released
 from dllab.grading.session import Session
 
 __all__ = ["FrameworkMutants", "needs_framework"]
@@ -45,7 +47,9 @@ class FrameworkMutants:
     def __init__(self, order: Order, files: LabFiles, template: Any = None) -> None:
         self._order = order
         self._template = template
-        self._cells = [_Cell(files.mutants_source, 1), _Cell(_CHOOSE, 2)]
+        given = [cell.source for cell in released(files).cells if cell.kind in ("setup", "given")]
+        sources = [*given, files.mutants_source, _CHOOSE]
+        self._cells = [_Cell(source, number) for number, source in enumerate(sources, 1)]
         self._session: Session | None = None
 
     def __enter__(self) -> "FrameworkMutants":

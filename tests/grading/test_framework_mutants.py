@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dllab.check.loading import read_lab_folder
 from dllab.grading.framework_mutants import needs_framework
 
 HERE = Path(__file__).parent
 KERAS, TINY = HERE / "labs" / "80_keras", HERE / "labs" / "91_tiny"
+TRANSFER = HERE.parents[1] / "labs" / "source" / "09_transfer_learning"
 # In a process of its own, as a worker is: the tests' own may have imported anything.
 GRADE = """
 import hashlib, json, sys
@@ -36,17 +39,22 @@ print(json.dumps([found, sorted({"keras", "tensorflow"} & set(sys.modules))]))
 """
 
 
-def test_keras_mutants_are_named_without_keras_in_the_grader():
+@pytest.mark.parametrize(
+    ("folder", "tasks"),
+    [(KERAS, ("build_network", "train_network")), (TRANSFER, ("transfer_model", "unfreeze"))],
+    ids=["own network", "network that the lab hands out"],
+)
+def test_keras_mutants_are_named_without_keras_in_the_grader(folder, tasks):
     """Two wrong networks are recognized; nothing has imported the framework here."""
-    lab = read_lab_folder(KERAS)
+    lab = read_lab_folder(folder)
     wanted = {
         f"mutant {mutant.task}: {mutant.label}": [mutant.misconception]
         for mutant in lab.mutants
-        if mutant.task in ("build_network", "train_network")
+        if mutant.task in tasks
     }
     chosen = dict(list(wanted.items())[::3])
     done = subprocess.run(
-        [sys.executable, "-c", GRADE, str(KERAS), *chosen],
+        [sys.executable, "-c", GRADE, str(folder), *chosen],
         capture_output=True,
         text=True,
         check=True,
