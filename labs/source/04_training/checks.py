@@ -8,6 +8,12 @@ import dllab
 from dllab import scratch
 from dllab.check import expect, task
 
+
+def listed(value):
+    """Tell whether a value has entries: a list, a tuple or an array with an axis."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
 # --- Task 1: mini-batches --------------------------------------------------------------------
 
 
@@ -15,7 +21,7 @@ def epoch(student, n, batch_size, rng):
     """Return the learner's batches of one epoch as a list of arrays of row numbers."""
     batches = student.minibatches(n, batch_size, rng)
     expect.true(
-        isinstance(batches, list | tuple | np.ndarray) and len(batches) > 0,
+        listed(batches) and len(batches) > 0,
         "minibatches() should return a list of arrays, one for each batch.",
     )
     return [expect.array(batch, shape=(None,), dtype=int) for batch in batches]
@@ -323,7 +329,7 @@ def matrices(student, sizes, rng):
     """Return the learner's weight matrices, checked for their shapes."""
     weights = student.he_weights(sizes, rng)
     expect.true(
-        isinstance(weights, list | tuple | np.ndarray) and len(weights) == len(sizes) - 1,
+        listed(weights) and len(weights) == len(sizes) - 1,
         f"he_weights() should return a list of {len(sizes) - 1} matrices for {len(sizes)} layer "
         "sizes.",
     )

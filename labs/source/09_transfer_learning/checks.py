@@ -150,6 +150,8 @@ def test_each_seed_draws_anew_and_repeats_itself(student, rng):
     x, y = labeled_numbers(rng)
     fit = Recorder()
     student.learning_curve(fit, (x, y), (x[:5], y[:5]), [6], [3, 8, 3])
+    calls = len(fit.seen)
+    expect.true(calls == 3, f"For one count and three seeds, call `fit` 3 times, not {calls}.")
     first, other, again = (sorted(rows[:, 0]) for rows, _ in fit.seen)
     expect.true(first != other, "Two seeds drew the same rows.")
     expect.true(first == again, "The same seed drew different rows.")
@@ -296,7 +298,9 @@ def reference(network, trainable, x, labels, rate, steps):
 def trained_part(student, network, trainable, x, labels, rate, steps):
     found = student.train_part(network, trainable, x, labels, rate, steps)
     expect.true(
-        isinstance(found, (tuple, list)) and len(found) == len(network),
+        isinstance(found, (tuple, list))
+        and len(found) == len(network)
+        and all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in found),
         "Return a list with one pair `(W, b)` for each layer.",
     )
     return [
