@@ -203,7 +203,7 @@ def test_the_report_comes_from_the_test_set(student, rng):
 # --- Task 6: beat the baseline ---------------------------------------------------------------
 
 
-@task("classify", points=2)
+@task("classify", points=2, trains=True)
 def test_it_beats_the_baseline(student, rng):
     """The network reads new digits far better than the most common class would."""
     digits = dllab.load("digits")
@@ -219,7 +219,7 @@ def test_it_beats_the_baseline(student, rng):
     )
 
 
-@task("classify", points=1)
+@task("classify", points=1, trains=True)
 def test_it_learns_from_the_labels_it_is_given(student, rng):
     """With the digits renamed, the answers are renamed too."""
     digits = dllab.load("digits")
@@ -235,7 +235,7 @@ def test_it_learns_from_the_labels_it_is_given(student, rng):
     )
 
 
-@task("classify", points=1)
+@task("classify", points=1, trains=True)
 def test_order_of_new_images_does_not_matter(student, rng):
     """Each image gets its answer alone: in another order the same answers come back."""
     digits = dllab.load("digits")
