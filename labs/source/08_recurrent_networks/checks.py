@@ -360,10 +360,9 @@ def test_skill_is_measured_against_the_last_value(student, rng):
 def recognize(weights, x):
     """Return the speaker that a recurrent network names for each padded utterance."""
     K, R, b, V, c = weights
-    h = np.zeros((len(x), len(R)))
-    for t in range(x.shape[1]):
-        spoken = (x[:, t] != 0).any(axis=1, keepdims=True)
-        h = np.where(spoken, np.tanh(x[:, t] @ K + h @ R + b), h)
+    layer = SimpleRNN(*K.shape, rng=np.random.default_rng(0))
+    layer.kernel.data, layer.recurrent_kernel.data, layer.bias.data = K, R, b
+    h = layer(x, mask=(x != 0).any(axis=2)).data
     return (h @ V + c).argmax(axis=1)
 
 
