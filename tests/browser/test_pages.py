@@ -24,6 +24,10 @@ def test_pages_were_found():
     assert any(page.startswith("labs/") for page in PAGES)
 
 
+# Half way from one color scheme to the other, a color is neither.
+TRANSITIONS_END = """Promise.allSettled(document.getAnimations()
+  .filter(animation => animation instanceof CSSTransition)
+  .map(animation => animation.finished))"""
 NOTHING_WRONG = {
     "requests, answers and messages": [],
     "formulas left as TeX": 0,
@@ -48,6 +52,7 @@ def test_page(tab, name):
         window.page.wait_for_function(
             "scheme => document.documentElement.dataset.theme === scheme", arg=scheme
         )
+        window.page.evaluate(TRANSITIONS_END)
         found[f"axe, {scheme}"] = _violations(window.page)
     # At 360 px wide tables, code and formulas scroll on their own, not the page.
     window.page.set_viewport_size({"width": 360, "height": 900})
