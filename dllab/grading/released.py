@@ -55,7 +55,8 @@ class Released:
     def asked(self) -> frozenset[str]:
         """The names that the checks ask for: what the stubs define, else the tasks' ids."""
         stubs = frozenset(name for name in self.stubs if not name.startswith("_"))
-        return stubs | {task for task in self.tasks if task.isidentifier()}
+        defined = {cell.task for cell in self.cells if cell.kind == "task" and cell.names}
+        return stubs | {task for task in self.tasks if task.isidentifier() and task not in defined}
 
     @cached_property
     def stubs(self) -> dict[str, ast.stmt]:
