@@ -11,9 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from dllab.errors import ParameterError, ShapeError
 from dllab.plot.style import COLORS, LINES, MARKERS, axes_or_new, label
 
-__all__ = ["FEW_POINTS", "curves", "gradient_norms", "learning_curves", "named_vectors"]
+__all__ = ["curves", "draw_line", "gradient_norms", "learning_curves", "named_vectors"]
 
-FEW_POINTS = 24  # up to here every point gets its marker
+_FEW_POINTS = 24  # up to here every point gets its marker
 
 
 def named_vectors(series: Any, parameter: str) -> dict[str, np.ndarray]:
@@ -45,14 +45,14 @@ def named_vectors(series: Any, parameter: str) -> dict[str, np.ndarray]:
     return vectors
 
 
-def _line(ax: Axes, index: int, x: np.ndarray, y: np.ndarray, name: str) -> None:
+def draw_line(ax: Axes, index: int, x: np.ndarray, y: np.ndarray, name: str) -> None:
     """Draw one of several lines; color, dash pattern and marker all tell them apart."""
     ax.plot(
         x,
         y,
         color=COLORS[index % len(COLORS)],
         linestyle=LINES[index % len(LINES)],
-        marker=MARKERS[index % len(MARKERS)] if len(x) <= FEW_POINTS else None,
+        marker=MARKERS[index % len(MARKERS)] if len(x) <= _FEW_POINTS else None,
         label=name,
     )
 
@@ -91,7 +91,7 @@ def curves(
     for index, (name, y) in enumerate(vectors.items()):
         if at is not None and len(at) != len(y):
             raise ShapeError(f"`x` has {len(at)} values and `series[{name!r}]` has {len(y)}.")
-        _line(ax, index, np.arange(len(y)) if at is None else at, y, name)
+        draw_line(ax, index, np.arange(len(y)) if at is None else at, y, name)
     if log_y:
         ax.set_yscale("log")
     label(ax, xlabel, ylabel, title)
@@ -154,7 +154,7 @@ def learning_curves(
         axes_or_new(ax)
         for index, (key, who) in enumerate(((name, "training"), (f"val_{name}", "validation"))):
             if key in recorded:
-                _line(ax, index, np.arange(1, len(recorded[key]) + 1), recorded[key], who)
+                draw_line(ax, index, np.arange(1, len(recorded[key]) + 1), recorded[key], who)
         label(ax, "epoch", name, title if title and position == 0 else name.capitalize())
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
@@ -194,7 +194,8 @@ def gradient_norms(
     ax = axes_or_new(ax)
     for index, (name, values) in enumerate(vectors.items()):
         # zero has no place on a logarithmic axis; a gap shows that the gradient died
-        _line(ax, index, np.arange(1, len(values) + 1), np.where(values > 0, values, np.nan), name)
+        positive = np.where(values > 0, values, np.nan)
+        draw_line(ax, index, np.arange(1, len(values) + 1), positive, name)
     if any((values > 0).any() for values in vectors.values()):
         ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dllab.errors import ParameterError, ShapeError
-from dllab.plot.lines import FEW_POINTS, named_vectors
-from dllab.plot.style import COLORS, LINES, MARKERS, axes_or_new, label
+from dllab.plot.lines import draw_line, named_vectors
+from dllab.plot.style import COLORS, axes_or_new, label
 
 __all__ = ["spread"]
 
@@ -97,10 +97,9 @@ def spread(
                 f"`x` has {len(points)} values and `series[{name!r}]` has {runs.shape[1]} points."
             )
         mean, low, high = _band(runs, log_y)
-        color, line = COLORS[index % len(COLORS)], LINES[index % len(LINES)]
-        marker = MARKERS[index % len(MARKERS)] if len(points) <= FEW_POINTS else None
+        color = COLORS[index % len(COLORS)]
         ax.fill_between(points, low, high, color=color, alpha=0.2, linewidth=0)
-        ax.plot(points, mean, color=color, linestyle=line, marker=marker, label=name)
+        draw_line(ax, index, points, mean, name)
     if log_x:
         ax.set_xscale("log")
     if log_y:
