@@ -29,8 +29,53 @@ __all__ = [
 ]
 
 
+class _Convolution(Layer):
+    """What the two convolutions share: settings, shapes and counts."""
+
+    W: Tensor
+    b: Tensor | None
+    _outputs: int
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        activation: str | None,
+        strides: Pair,
+        padding: str,
+        dilation_rate: Pair,
+    ) -> None:
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.strides, self.dilation_rate = strides, dilation_rate
+        self.padding = known_padding(padding)
+        self.activation = activation
+        self._g = None if activation is None else activation_function(activation)
+
+    def parameters(self) -> list[Tensor]:
+        """List the weights, then the biases if there are any."""
+        return [self.W] if self.b is None else [self.W, self.b]
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Tell the size of the feature maps and their number."""
+        _check_channels(input_shape, self.W.shape[2], self.describe())
+        settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        return (*_places(input_shape, *settings), self._outputs)
+
+    def flops(self, batch: int = 1, input_shape: tuple[int, ...] | None = None) -> int:
+        """Count two operations for each place, weight and example; see `Layer.flops`.
+
+        Raises:
+            ParameterError: `input_shape` is missing: the count grows with the image.
+        """
+        rows, columns, _ = self.output_shape(_needed(input_shape))
+        return 2 * positive_integer(batch, "batch") * rows * columns * self.W.size
+
+    def describe(self) -> str:
+        """Name the layer, its kernel and its activation."""
+        return _described(type(self).__name__, self.kernel_size, self.activation)
+
+
 @final
-class Conv2D(Layer):
+class Conv2D(_Convolution):
     """Compute `g(conv2d(x, W) + b)`: every place of the image is seen through the same weights.
 
     Weights start random as those of `Dense` do, where an output sees
@@ -81,14 +126,11 @@ class Conv2D(Layer):
     ) -> None:
         self.channels_in = positive_integer(channels_in, "channels_in")
         self.filters = positive_integer(filters, "filters")
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.strides, self.dilation_rate = strides, dilation_rate
-        self.padding = known_padding(padding)
-        self.activation = activation
-        self._g = None if activation is None else activation_function(activation)
+        super().__init__(kernel_size, activation, strides, padding, dilation_rate)
         shape = (*self.kernel_size, self.channels_in, self.filters)
         self.W = Tensor(initial_weights(shape, activation, rng), label="W")
-        self.b = Tensor(np.zeros(self.filters), label="b") if use_bias else None
+        self._outputs = self.filters
+        self.b = Tensor(np.zeros(self._outputs), label="b") if use_bias else None
 
     def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
         """Return `g(conv2d(x, W) + b)`.
@@ -106,32 +148,9 @@ class Conv2D(Layer):
         z = conv2d(x, self.W, self.b, self.strides, self.padding, self.dilation_rate)
         return z if self._g is None else self._g(z)
 
-    def parameters(self) -> list[Tensor]:
-        """List the kernel, then the biases if there are any."""
-        return [self.W] if self.b is None else [self.W, self.b]
-
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Tell the size of the feature maps and their number."""
-        _check_channels(input_shape, self.channels_in, self.describe())
-        settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        return (*_places(input_shape, *settings), self.filters)
-
-    def flops(self, batch: int = 1, input_shape: tuple[int, ...] | None = None) -> int:
-        """Count two operations for each place, weight and example; see `Layer.flops`.
-
-        Raises:
-            ParameterError: `input_shape` is missing: the count grows with the image.
-        """
-        rows, columns, _ = self.output_shape(_needed(input_shape))
-        return 2 * positive_integer(batch, "batch") * rows * columns * self.W.size
-
-    def describe(self) -> str:
-        """Name the layer, its kernel and its activation."""
-        return _described("Conv2D", self.kernel_size, self.activation)
-
 
 @final
-class DepthwiseConv2D(Layer):
+class DepthwiseConv2D(_Convolution):
     """Compute `g(depthwise_conv2d(x, W) + b)`: each channel has kernels of its own.
 
     An output sees `kernel_height * kernel_width` numbers, and the spread of the initial weights
@@ -178,16 +197,12 @@ class DepthwiseConv2D(Layer):
     ) -> None:
         self.channels = positive_integer(channels, "channels")
         self.depth_multiplier = positive_integer(depth_multiplier, "depth_multiplier")
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.strides, self.dilation_rate = strides, dilation_rate
-        self.padding = known_padding(padding)
-        self.activation = activation
-        self._g = None if activation is None else activation_function(activation)
+        super().__init__(kernel_size, activation, strides, padding, dilation_rate)
         one_channel = (*self.kernel_size, 1, self.depth_multiplier)
         kernels = [initial_weights(one_channel, activation, rng) for _ in range(self.channels)]
         self.W = Tensor(np.concatenate(kernels, axis=2), label="W")
-        units = self.channels * self.depth_multiplier
-        self.b = Tensor(np.zeros(units), label="b") if use_bias else None
+        self._outputs = self.channels * self.depth_multiplier
+        self.b = Tensor(np.zeros(self._outputs), label="b") if use_bias else None
 
     def __call__(self, x: Tensor | ArrayLike, training: bool = False) -> Tensor:
         """Return `g(depthwise_conv2d(x, W) + b)`.
@@ -201,29 +216,6 @@ class DepthwiseConv2D(Layer):
         """
         z = depthwise_conv2d(x, self.W, self.b, self.strides, self.padding, self.dilation_rate)
         return z if self._g is None else self._g(z)
-
-    def parameters(self) -> list[Tensor]:
-        """List the kernels, then the biases if there are any."""
-        return [self.W] if self.b is None else [self.W, self.b]
-
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Tell the size of the feature maps and their number."""
-        _check_channels(input_shape, self.channels, self.describe())
-        settings = (self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        return (*_places(input_shape, *settings), self.channels * self.depth_multiplier)
-
-    def flops(self, batch: int = 1, input_shape: tuple[int, ...] | None = None) -> int:
-        """Count two operations for each place, weight and example; see `Layer.flops`.
-
-        Raises:
-            ParameterError: `input_shape` is missing: the count grows with the image.
-        """
-        rows, columns, _ = self.output_shape(_needed(input_shape))
-        return 2 * positive_integer(batch, "batch") * rows * columns * self.W.size
-
-    def describe(self) -> str:
-        """Name the layer, its kernel and its activation."""
-        return _described("DepthwiseConv2D", self.kernel_size, self.activation)
 
 
 class _Pooling(Layer):
