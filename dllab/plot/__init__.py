@@ -14,6 +14,7 @@
 - `histograms({"layer 1": values})`: distributions over one another, with shared bins
 - `gradient_norms({"relu": norms})`: the size of the gradient at each layer
 - `graph(node)`: the computational graph behind a scratch `Scalar` or `Tensor`
+- `publish(name, weights=...)`: a result for an interactive figure of the book's pages
 - `use_style()`: the style of all of them; importing this module calls it
 - `COLORS`, `TEXT`, `contrast(a, b)`: the palette, and how it is checked
 
@@ -26,6 +27,7 @@ from dllab.plot.graphs import graph
 from dllab.plot.inside import feature_maps, filters, heatmap, heatmaps
 from dllab.plot.lines import curves, gradient_norms, learning_curves
 from dllab.plot.maps import attention, embedding
+from dllab.plot.pages import publish
 from dllab.plot.pictures import images
 from dllab.plot.spreads import spread
 from dllab.plot.style import COLORS, TEXT, contrast, use_style
@@ -49,6 +51,7 @@ __all__ = [
     "histograms",
     "images",
     "learning_curves",
+    "publish",
     "reliability",
     "spread",
     "use_style",

@@ -248,7 +248,7 @@ _add(STOPS, "kills-the-parent", ALL, "import os; os.kill(os.getppid(), 9)")
 _add(
     STOPS,
     "kills-everything",
-    range(7, 11),  # the sandbox ends a moment later, which may hit the cell that runs then
+    range(11),  # the sandbox ends a moment later, and what runs then is blamed: by chance, anything
     """
     import os, signal
     for pid in (1, -1, *range(2, 300)):
@@ -480,7 +480,7 @@ _add(
 _add(
     STOPS,
     "memory-shared-by-many-processes",
-    ALL,
+    range(11),  # on a slow machine the cell's time ends first, and its children break a test
     """
     import mmap, os, time
     for _ in range(12):

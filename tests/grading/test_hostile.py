@@ -94,7 +94,7 @@ class Machine:
             seed=SEED,
             limits=replace(LIMITS, **case.limits),
             # one that reports what it found must come to its end, on a busy machine too
-            patience=6.0 if case.says else 1.0,
+            patience=6.0 if case.says else 1.5,
         )
         return grade(order, self.template)
 

@@ -5,6 +5,7 @@ and runs a script of sphinx-thebe that throws an error on every page. Here MathJ
 the others are dropped, and scripts go only onto the pages that need them.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +50,25 @@ def _choose_scripts(
         return
     if next(doctree.findall(quiz), None) is not None:
         app.add_js_file("quiz.js", loading_method="defer")
-    for name in sorted({node["widget"] for node in doctree.findall(try_it)}):
-        for script in ("widgets/common.js", f"widgets/{name}.js"):
-            if (STATIC / script).exists():
-                app.add_js_file(script, loading_method="defer")
+    names = sorted({node["widget"] for node in doctree.findall(try_it)})
+    scripts = [script for name in names for script in widget_scripts(STATIC / "widgets", name)]
+    for script in dict.fromkeys(scripts):
+        app.add_js_file(f"widgets/{script}", loading_method="defer")
+    if scripts:
+        app.add_css_file("widgets.css", priority=901)
+
+
+def widget_scripts(folder: Path, name: str) -> list[str]:
+    """Return the scripts of an interactive figure, in the order in which they have to run.
+
+    A script names what it needs, besides `common.js`, in its first lines: `// @needs network.js`.
+    A figure without a script has none: its place shows the static text alone.
+    """
+    script = folder / f"{name}.js"
+    if not script.exists():
+        return []
+    needed = re.findall(r"^// @needs (\S+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    return ["common.js", *needed, script.name]
 
 
 def _is_thebe(asset: Any) -> bool:
