@@ -96,9 +96,13 @@ def tab(chromium, address):
 
 
 BENCH = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>{name}</title><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width">
+<title>{name}</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/dllab.css"><link rel="stylesheet" href="/static/widgets.css">
-<style>body {{ background: var(--w-panel); color: var(--w-ink); font-family: var(--dl-sans); margin: 1rem; max-width: 46rem }}</style>
+<style>
+body {{ background: var(--w-panel); color: var(--w-ink); font-family: var(--dl-sans) }}
+body {{ margin: 1rem; max-width: 46rem }}
+</style>
 </head><body class="bd-article"><main><h1>{name}</h1>
 <div class="try-it" id="try-{name}" data-widget="{name}" role="group" aria-label="A figure">
 <p class="try-it-title">Try it</p><div class="try-it-fallback"><p>The static text.</p></div></div>
