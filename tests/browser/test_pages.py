@@ -32,6 +32,7 @@ NOTHING_WRONG = {
     "requests, answers and messages": [],
     "formulas left as TeX": 0,
     "broken images": [],
+    "figures that are not alive": [],
     "axe, light": [],
     "axe, dark": [],
     "wider than a phone": False,
@@ -73,11 +74,15 @@ def _completeness(window) -> dict:
     page = window.page
     page.wait_for_load_state("networkidle")
     broken = "images => images.filter(i => i.complete && i.naturalWidth === 0).map(i => i.src)"
+    still = "places => places.map(place => place.dataset.widget)"
     return {
         # a copy: axe-core itself will ask for style sheets at odd addresses
         "requests, answers and messages": list(window.faults),
         "formulas left as TeX": page.locator("mjx-merror, .math:has-text('\\\\(')").count(),
         "broken images": page.eval_on_selector_all("img", broken),
+        "figures that are not alive": page.eval_on_selector_all(
+            "[data-widget]:not(.try-it-live)", still
+        ),
     }
 
 
