@@ -111,8 +111,13 @@ def _pass_on(reader: int, terminal: int) -> None:
 def pages(toc: Path) -> list[str]:
     """Return every page that the table of contents names, without extension."""
     table = yaml.safe_load(toc.read_text(encoding="utf-8"))
-    chapters = [page["file"] for part in table["parts"] for page in part["chapters"]]
-    return [table["root"], *chapters]
+    return [table["root"], *(name for part in table["parts"] for name in _below(part["chapters"]))]
+
+
+def _below(entries: list[dict]) -> Iterator[str]:
+    for entry in entries:
+        yield entry["file"]
+        yield from _below(entry.get("sections", []))
 
 
 def missing(root: Path) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
 from .execution import ROOT
@@ -56,6 +57,8 @@ class DataCards(SphinxDirective):
         anchor = f"data-{card['name']}".replace("_", "-")
         section = nodes.section("", nodes.title("", card["title"]), ids=[anchor], names=[anchor])
         self.state.document.note_explicit_target(section)
+        entry = f"{card['name']} (data set)"
+        section.insert(0, addnodes.index(entries=[("single", entry, anchor, "", None)]))
         fields = nodes.definition_list(classes=["data-card"])
         for key, term in FIELDS.items():
             if card.get(key):

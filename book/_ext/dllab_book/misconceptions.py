@@ -4,10 +4,12 @@
 - `load(folder)`: all entries below `labs/source`, by id
 - directive `misconceptions`: the index; role `misconception`: a link to one of its entries
 - `link(misconception_id, env)`: the same link for other directives
+- `reference(docname, label, title)`: a link to any label
 """
 
 import ast
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from .finding import finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +109,7 @@ def link(misconception_id: str, env: "BuildEnvironment") -> addnodes.pending_xre
     entry = registry(env.app).get(misconception_id)
     if entry is None:
         return None
-    return _reference(env.docname, entry.anchor, entry.title)
+    return reference(env.docname, entry.anchor, entry.title)
 
 
 def registry(app: "Sphinx") -> dict[str, Misconception]:
@@ -113,7 +117,8 @@ def registry(app: "Sphinx") -> dict[str, Misconception]:
     return app.config.dllab_misconceptions
 
 
-def _reference(docname: str, label: str, title: str | None) -> addnodes.pending_xref:
+def reference(docname: str, label: str, title: str | None) -> addnodes.pending_xref:
+    """Return a link to a label; without a `title` it reads as the section that it leads to."""
     text = nodes.inline("", title or label, classes=["std", "std-ref"])
     return addnodes.pending_xref(
         "",
@@ -148,22 +153,26 @@ class Misconceptions(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Build the sections."""
         sections: dict[str, nodes.section] = {}
-        for entry in registry(self.env.app).values():
+        entries = list(registry(self.env.app).values())
+        for entry in entries:
             if entry.lab not in sections:
-                sections[entry.lab] = _section(f"misconceptions-{entry.lab}", _lab_title(entry.lab))
+                section = _section(f"misconceptions-{entry.lab}", _lab_title(entry.lab))
+                section["classes"] = ["finder-group"]
+                sections[entry.lab] = section
             sections[entry.lab] += self._entry(entry)
         for section in sections.values():
             self.state.document.note_implicit_target(section)
-        return list(sections.values())
+        return [_jumps(entries), finder("misconception", "misconception"), *sections.values()]
 
     def _entry(self, entry: Misconception) -> nodes.section:
         section = _section(entry.anchor, entry.title)
         section["names"] = [entry.anchor]
+        section["classes"] = ["misconception"]
         self.state.document.note_explicit_target(section)
         section += self._paragraph("Wrong idea", entry.wrong)
         section += self._paragraph("What is true", entry.right)
         place = nodes.paragraph("", "", nodes.strong("", "Explained in"), nodes.Text(": "))
-        place += _reference(self.env.docname, entry.label, None)
+        place += reference(self.env.docname, entry.label, None)
         section += place
         section += self._catching(entry)
         return section
@@ -188,6 +197,29 @@ class Misconceptions(SphinxDirective):
         said = [sentence for _, sentence in entry.catches if sentence]
         quotes = [nodes.paragraph("", f"The check says: “{said[0]}”")] if said else []
         return [paragraph, *quotes]
+
+
+def _jumps(entries: list[Misconception]) -> nodes.bullet_list:
+    """Return a link to the section of each lab, with the number of its entries."""
+    counts = Counter(entry.lab for entry in entries)
+    return nodes.bullet_list(
+        "",
+        *(
+            nodes.list_item(
+                "",
+                nodes.paragraph(
+                    "",
+                    "",
+                    nodes.reference(
+                        "", _lab_title(lab), refid=f"misconceptions-{lab}", internal=True
+                    ),
+                    nodes.Text(f" ({count})"),
+                ),
+            )
+            for lab, count in counts.items()
+        ),
+        classes=["jump-list"],
+    )
 
 
 def _section(anchor: str, title: str) -> nodes.section:

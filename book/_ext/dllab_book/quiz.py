@@ -2,7 +2,8 @@
 
 Without JavaScript the page shows each question with its answers, and a folded key that says
 which is right and why. The script `quiz.js` turns the answers into choices with feedback.
-What an author writes is described in `quiz_source`.
+What an author writes is described in `quiz_source`; what a browser remembers of the answers,
+in `progress`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from . import quiz_source
+from . import progress, quiz_source
 from .misconceptions import link
 
 if TYPE_CHECKING:
@@ -61,19 +62,24 @@ class Quiz(SphinxDirective):
         return [node]
 
     def _question(self, number: int, question: quiz_source.Question) -> quiz_question:
-        serial = self.env.new_serialno("quiz-question")
-        node = quiz_question(ids=[f"quiz-{serial + 1}"])
+        key = question.key(self.env.docname)
+        node = quiz_question(ids=[f"quiz-{key}"], key=key)
+        named = {a.misconception: None for a in question.answers if a.misconception}
+        if not progress.note_question(self.env, key, tuple(named)):
+            raise self.error(
+                f"{self.env.docname}: quiz question {number}: the page asks the same question twice"
+            )
         blocks = self._parse(question.text, question.line)
         if not isinstance(blocks[0], nodes.paragraph):
             raise self.error(f"{self.env.docname}: quiz question {number} should start with text")
         node += quiz_legend("", "", *blocks[0].children, number=number)
         node += blocks[1:]
-        key = quiz_key()
+        folded = quiz_key()
         answers = question.shuffled(f"{self.env.docname} {question.text}")
         for letter, answer in zip(LETTERS, answers, strict=False):
             node += self._choice(number, letter, answer, question.line)
-            key += self._verdict(number, letter, answer, question.line)
-        node += key
+            folded += self._verdict(number, letter, answer, question.line)
+        node += folded
         return node
 
     def _choice(
@@ -85,7 +91,15 @@ class Quiz(SphinxDirective):
                 f"{self.env.docname}: quiz question {number}, answer {answer.text!r}: "
                 "should be a single paragraph"
             )
-        return quiz_choice("", "", *blocks[0].children, letter=letter, right=answer.right)
+        return quiz_choice(
+            "",
+            "",
+            *blocks[0].children,
+            letter=letter,
+            right=answer.right,
+            key=answer.key,
+            misconception=answer.misconception,
+        )
 
     def _verdict(
         self, number: int, letter: str, answer: quiz_source.Answer, line: int
@@ -112,7 +126,9 @@ class Quiz(SphinxDirective):
 
 
 def _visit_quiz(translator: Any, node: quiz) -> None:
-    translator.body.append(translator.starttag(node, "div", CLASS="quiz"))
+    page = progress.address(translator.builder, translator.builder.current_docname)
+    place = {"data-progress": page} if page else {}
+    translator.body.append(translator.starttag(node, "div", CLASS="quiz", **place))
 
 
 def _depart_quiz(translator: Any, _node: quiz) -> None:
@@ -120,7 +136,8 @@ def _depart_quiz(translator: Any, _node: quiz) -> None:
 
 
 def _visit_question(translator: Any, node: quiz_question) -> None:
-    translator.body.append(translator.starttag(node, "fieldset", CLASS="quiz-question"))
+    attributes = {"CLASS": "quiz-question", "data-question": node["key"]}
+    translator.body.append(translator.starttag(node, "fieldset", **attributes))
 
 
 def _depart_question(translator: Any, _node: quiz_question) -> None:
@@ -137,10 +154,13 @@ def _depart_legend(translator: Any, _node: quiz_legend) -> None:
 
 def _visit_choice(translator: Any, node: quiz_choice) -> None:
     name = node.parent["ids"][0]
-    right = ' data-right=""' if node["right"] else ""
+    known = ' data-right=""' if node["right"] else ""
+    if node["misconception"]:
+        known += f' data-misconception="{node["misconception"]}"'
+    letter = node["letter"]
     translator.body.append(
-        f'<label class="quiz-choice"><input type="radio" name="{name}" '
-        f'value="{node["letter"]}"{right}><span class="quiz-letter">{node["letter"]}.</span> <span>'
+        f'<label class="quiz-choice"><input type="radio" name="{name}" value="{letter}" '
+        f'data-answer="{node["key"]}"{known}><span class="quiz-letter">{letter}.</span> <span>'
     )
 
 

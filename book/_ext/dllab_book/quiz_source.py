@@ -1,6 +1,7 @@
 """What an author writes in a quiz: read from YAML and validated, with no Sphinx in it.
 
 - `parse(text)`: the questions, each with its line
+- `digest(*texts)`: a short name for what the texts say, the same in every build
 - `QuizError`: says which question and which key are wrong, and how
 """
 
@@ -10,7 +11,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Answer", "Question", "QuizError", "parse"]
+__all__ = ["Answer", "Question", "QuizError", "digest", "parse"]
 
 
 class QuizError(ValueError):
@@ -26,6 +27,11 @@ class Answer:
     why: str
     misconception: str | None
 
+    @property
+    def key(self) -> str:
+        """Return the name under which a browser remembers that this answer was chosen."""
+        return digest(self.text)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -35,6 +41,10 @@ class Question:
     answers: tuple[Answer, ...]
     line: int
 
+    def key(self, page: str) -> str:
+        """Return the name of the question on `page`, wherever it stands there."""
+        return digest(page, self.text)
+
     def shuffled(self, seed: str) -> tuple[Answer, ...]:
         """Return the answers in an order that depends on `seed` and their text alone."""
 
@@ -42,6 +52,17 @@ class Question:
             return hashlib.sha256(f"{seed}\n{answer.text}".encode()).digest()
 
         return tuple(sorted(self.answers, key=rank))
+
+
+def digest(*texts: str) -> str:
+    """Return a name of ten characters that depends on the words alone, not on line breaks.
+
+    Example:
+        >>> digest("one  two") == digest("one\\ntwo"), digest("one") == digest("two")
+        (True, False)
+    """
+    words = "\n".join(" ".join(text.split()) for text in texts)
+    return hashlib.sha256(words.encode()).hexdigest()[:10]
 
 
 def parse(text: str) -> tuple[Question, ...]:
