@@ -220,6 +220,7 @@ window.DLLab = (function () {
 
   // A plot with axes: chart.line, .dots, .bars, .mark, .frame; chart.svg to draw more.
   //   options: label (says what it shows), x: [low, high], y: [low, high], xlabel, ylabel, logY,
+  //   xticks: a function that gives [[place, text], ..], where the places are not the numbers,
   //   width, height (units of the drawing; 340 by 240), square: equal margins
   function chart(parent, options) {
     const width = options.width || 340, height = options.height || 240;
@@ -252,9 +253,9 @@ window.DLLab = (function () {
         svg("line", axes, { x1: edge.left, x2: width - edge.right, y1: self.y(tick), y2: self.y(tick), class: "w-grid" });
         write(edge.left - 5, self.y(tick) + 4, number(tick), "end");
       });
-      ticks(x[0], x[1], 6).forEach((tick) => {
-        svg("line", axes, { x1: self.x(tick), x2: self.x(tick), y1: edge.top, y2: height - edge.bottom, class: "w-grid" });
-        write(self.x(tick), height - edge.bottom + 15, number(tick));
+      (options.xticks ? options.xticks() : ticks(x[0], x[1], 6).map((tick) => [tick, number(tick)])).forEach((tick) => {
+        svg("line", axes, { x1: self.x(tick[0]), x2: self.x(tick[0]), y1: edge.top, y2: height - edge.bottom, class: "w-grid" });
+        write(self.x(tick[0]), height - edge.bottom + 15, tick[1]);
       });
       if (options.xlabel) write((edge.left + width - edge.right) / 2, height - 6, options.xlabel);
       if (options.ylabel) write(11, (edge.top + height - edge.bottom) / 2, options.ylabel, "middle", true);
