@@ -91,11 +91,15 @@ DLLab.network = (function () {
     return input;
   }
 
-  // The activations of all layers for one example, the example first, the logits last.
-  // The arrays are the network's own and change with the next call.
-  function forward(net, x) {
+  // The logits of one example. The array is the network's own and changes with the next call.
+  function predict(net, x) {
     net.x.set(x);
-    pass(net, 0, null);
+    return pass(net, 0, null);
+  }
+
+  // The activations of all layers for one example, the example first, the logits last.
+  function forward(net, x) {
+    predict(net, x);
     return [net.x].concat(net.layers.map((at) => at.a));
   }
 
@@ -243,7 +247,7 @@ DLLab.network = (function () {
   }
 
   return {
-    create: create, load: load, weights: weights, forward: forward, gradients: gradients,
+    create: create, load: load, weights: weights, predict: predict, forward: forward, gradients: gradients,
     optimizer: optimizer, step: step, epoch: epoch, evaluate: evaluate, answer: answer,
   };
 })();
