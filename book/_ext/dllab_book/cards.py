@@ -185,7 +185,8 @@ class ChapterCards(SphinxDirective):
         number = nodes.inline("", str(chapter.number), classes=["chapter-card-number"])
         link = self._inline(f"{{doc}}`{card.title} </{chapter.docname}>`")
         node += nodes.paragraph("", "", number, *link, classes=["chapter-card-title"])
-        node += nodes.paragraph("", "", *self._inline(card.builds))
+        builds = card.builds[0].upper() + card.builds[1:]
+        node += nodes.paragraph("", "", *self._inline(builds))
         node += self._facts(card)
         node += self._goals(card)
         return node
@@ -234,7 +235,9 @@ def _shape_card(_app: "Sphinx", doctree: nodes.document) -> None:
             questions = len(list(doctree.findall(quiz_question)))
             title, table, *fields = box.children
             box.children = []
-            box += [title, _objectives(table), _own_facts(fields, questions)]
+            body = nodes.container(classes=["objectives-body"])
+            body += [_objectives(table), _own_facts(fields, questions)]
+            box += [title, body]
 
 
 def _objectives(table: nodes.table) -> nodes.bullet_list:
@@ -251,11 +254,11 @@ def _objectives(table: nodes.table) -> nodes.bullet_list:
 def _own_facts(fields: list[nodes.Node], questions: int) -> nodes.Element:
     rows: list[tuple[str, list[nodes.Node]]] = []
     for field in fields:
-        strong = field.children[0] if field.children else None
+        text = field.astext()
+        # The parser puts an empty text before what begins with markup.
+        strong, *rest = [part for part in field.children if part.astext()] or [None]
         if not isinstance(strong, nodes.strong):
             continue
-        text = field.astext()
-        rest = field.children[1:]
         if strong.astext() == "Reading":
             minutes, seconds = re.search(r"(\d+)\s+minutes", text), re.search(r"(\d+)\s+sec", text)
             if minutes and seconds:
