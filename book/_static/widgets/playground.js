@@ -405,7 +405,8 @@
 
   function drawLosses(chart, session) {
     const end = [50, 100, 200, 400, 800, LAST].find((e) => e >= session.epoch), stride = Math.ceil(end / 200);
-    const highest = Math.max.apply(null, session.losses.train.concat(session.losses.validation));
+    const later = (values) => values.slice(values.length > 3 ? 2 : 0); // the first losses say little
+    const highest = Math.max.apply(null, later(session.losses.train).concat(later(session.losses.validation)));
     const top = [0.8, 1.2, 2, 3].find((t) => t >= highest) || 4;
     const points = (values) => values.map((v, e) => [e, v]).filter((_, e) => e % stride === 0 || e === session.epoch);
     chart.frame([0, end], [0, top]);
