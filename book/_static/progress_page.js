@@ -95,7 +95,7 @@
   function tables(kept) {
     const rows = ofKind("chapter").map((chapter) => chapterRow(chapter, kept));
     const found = [table("Chapters and their questions",
-      ["Chapter", "Answered", "Right", "Right at the first try", "I read it"], rows)];
+      ["Chapter", "Answered", "Right", "First try", "I read it"], rows)];
     const labs = ofKind("lab").map((lab) => labRow(lab, kept));
     if (labs.length) found.push(table("Labs", ["Lab", "I finished it"], labs));
     return found;

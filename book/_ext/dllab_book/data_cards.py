@@ -58,7 +58,7 @@ class DataCards(SphinxDirective):
         section = nodes.section("", nodes.title("", card["title"]), ids=[anchor], names=[anchor])
         self.state.document.note_explicit_target(section)
         entry = f"{card['name']} (data set)"
-        section.insert(0, addnodes.index(entries=[("single", entry, anchor, "", None)]))
+        section += addnodes.index(entries=[("single", entry, anchor, "", None)])
         fields = nodes.definition_list(classes=["data-card"])
         for key, term in FIELDS.items():
             if card.get(key):

@@ -98,7 +98,7 @@ class Functions(SphinxDirective):
         section = nodes.section(
             "", nodes.title("", "", nodes.literal(title, title)), ids=[anchor(full)]
         )
-        section.insert(0, self._target(full, kind))
+        section += self._target(full, kind)
         return section
 
     def _target(self, full: str, kind: str) -> addnodes.index:
