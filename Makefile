@@ -18,7 +18,7 @@ EACH := -n 2 --dist load
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install kernel notebooks book serve lab lint test test-unit test-labs test-notebooks \
+.PHONY: help install kernel notebooks book pdf links serve lab lint test test-unit test-labs test-notebooks \
         test-grading test-book test-browser test-backends grade-demo bench clean
 
 help:  ## list the commands
@@ -35,6 +35,13 @@ notebooks: $(INSTALLED)  ## write the notebooks that are generated from labs/sou
 
 book: $(INSTALLED)  ## build the book into build/book (strict: any warning or failing cell stops it)
 	@$(PY) tools/build_book.py
+
+pdf: $(INSTALLED)  ## print the whole book into build/book.pdf, with Chromium (the next `make book` offers it)
+	@tools/system_packages.sh chromium
+	@$(PY) tools/build_pdf.py
+
+links: $(INSTALLED)  ## ask each external address in the book whether it still answers (needs a network)
+	@$(PY) tools/check_links.py
 
 serve: $(INSTALLED)  ## show the built book on http://127.0.0.1:$(PORT)
 	@$(PY) tools/serve.py --port $(PORT)

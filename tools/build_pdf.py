@@ -68,32 +68,36 @@ def browser() -> str:
     return found
 
 
+def run_sphinx(builder: str, out: Path, doctrees: Path, **options: Any) -> Any:
+    """Run another of Sphinx's builders on the book; return 0, a status or an exception."""
+    from jupyter_book.sphinx import build_sphinx
+
+    given = {
+        "external_toc_path": str(ROOT / "_toc.yml"),
+        "latex_individualpages": False,
+        "nitpicky": True,
+    }
+    with without_start_up_lines(), contextlib.redirect_stdout(Progress(sys.stdout)):
+        return build_sphinx(
+            str(ROOT),
+            str(out),
+            noconfig=True,
+            path_config=ROOT / "_config.yml",
+            confoverrides=given | options,
+            doctreedir=str(doctrees),
+            builder=builder,
+            warningiserror=builder == "singlehtml",
+            keep_going=True,
+        )
+
+
 def join(work: Path) -> Path:
     """Let Sphinx write all pages as one; return the page for paper.
 
     Raises:
         PrintError: Sphinx has failed.
     """
-    from jupyter_book.sphinx import build_sphinx
-
-    options = {
-        "external_toc_path": str(ROOT / "_toc.yml"),
-        "latex_individualpages": False,
-        "nitpicky": True,
-    }
-    with without_start_up_lines(), contextlib.redirect_stdout(Progress(sys.stdout)):
-        result = build_sphinx(
-            str(ROOT),
-            str(work / "singlehtml"),
-            noconfig=True,
-            path_config=ROOT / "_config.yml",
-            confoverrides=options,
-            doctreedir=str(work / "doctrees"),
-            builder="singlehtml",
-            warningiserror=True,
-            keep_going=True,
-        )
-    if result != 0:
+    if run_sphinx("singlehtml", work / "singlehtml", work / "doctrees") != 0:
         raise PrintError("The pages could not be joined: mend what stands above.")
     return work / "singlehtml" / PRINTED
 

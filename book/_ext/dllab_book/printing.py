@@ -6,18 +6,17 @@ and with anchors that several documents share. `book.html`, written beside it, i
 for paper.
 
 - `printed(page, parts, title)`: the page of the builder made into one for paper
-- `Part`: a part of the table of contents, with the documents in it
 """
 
 import html
 import re
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
 
+from .contents import Part, parts
 from .project import addresses
 
 if TYPE_CHECKING:
@@ -39,20 +38,12 @@ TOKEN = re.compile(
 FRONT = "front"
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of the table of contents."""
-
-    caption: str
-    documents: tuple[str, ...]
-
-
-def printed(page: str, parts: list[Part], title: str, imprint: str = "") -> str:
+def printed(page: str, contents: list[Part], title: str, imprint: str = "") -> str:
     """Make the one page that Sphinx wrote into a page for paper.
 
     Args:
         page: what the builder `singlehtml` wrote.
-        parts: the table of contents.
+        contents: the table of contents.
         title: the book's title.
         imprint: HTML for the foot of the title page.
 
@@ -65,38 +56,42 @@ def printed(page: str, parts: list[Part], title: str, imprint: str = "") -> str:
     front, *rest = DOCUMENT.split(article)
     chapters = {name: _balanced(text) for name, text in zip(rest[::2], rest[1::2], strict=True)}
     front = front.partition('<div class="toctree-wrapper')[0] + "</section>"
-    body = [_title_page(title, imprint), _article(FRONT, front, "", shift=0)]
-    styles, contents = [], []
-    for part in parts:
+    body = [_title_page(title, imprint), _article(FRONT, front, "")]
+    styles, lists = [], []
+    for part in contents:
         entries = []
         for name in part.documents:
             if name not in chapters:
                 continue
-            text = _article(_slug(name), chapters[name], part.caption, shift=1)
+            text = _article(_slug(name), chapters[name], part.caption)
             body.append(text)
             styles.append(_running_head(_slug(name), _heading(text)))
             entries.append(_entry(text))
         caption = f'<p class="toc-part">{html.escape(part.caption)}</p>' if part.caption else ""
-        contents.append(f"{caption}\n<ul>{''.join(entries)}</ul>")
-    body.insert(1, _contents(contents))
+        lists.append(f"{caption}\n<ul>{''.join(entries)}</ul>")
+    body.insert(1, _contents(lists))
     return _shell(page, title, styles, body)
 
 
 def _balanced(text: str) -> str:
-    """Return the section at the start of `text`, without what closes the sections around it."""
+    """Return the section at the start of `text`, complete and without what is around it.
+
+    A document that has others below it ends in the place where they begin.
+    """
+    text = text.partition('<div class="toctree-wrapper')[0]
     depth = 0
     for match in re.finditer(r"<section\b|</section>", text):
         depth += 1 if match[0] == "<section" else -1
         if depth == 0:
             return text[: match.end()]
-    return text
+    return text + "</section>" * depth
 
 
 def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", name)
 
 
-def _article(slug: str, text: str, caption: str, shift: int) -> str:
+def _article(slug: str, text: str, caption: str) -> str:
     text = re.sub(r'<a class="headerlink".*?</a>', "", text, flags=re.DOTALL)
     # What a page says without JavaScript is what paper can say.
     text = re.sub(r"<script\b.*?</script>|</?noscript[^>]*>", "", text, flags=re.DOTALL)
@@ -106,8 +101,10 @@ def _article(slug: str, text: str, caption: str, shift: int) -> str:
     )
     text = TOKEN.sub(r"\1", text)
     text = ATTRIBUTE.sub(lambda match: f'{match[1]}="{_anchor(slug, *match.groups())}"', text)
-    if shift:
-        text = re.sub(r"<(/?)h([2-6])\b", lambda m: f"<{m[1]}h{int(m[2]) - shift}", text)
+    # Below the book's title every document is a level or two down; on paper it has the first.
+    first = re.search(r"<h([1-6])\b", text)
+    shift = int(first[1]) - 1 if first else 0
+    text = re.sub(r"<(/?)h([1-6])\b", lambda m: f"<{m[1]}h{max(1, int(m[2]) - shift)}", text)
     part = f'<p class="part">{html.escape(caption)}</p>\n' if caption else ""
     return f'<article class="chapter" id="{slug}" style="page: {slug}">\n{part}{text}\n</article>\n'
 
@@ -171,8 +168,8 @@ def _title_page(title: str, imprint: str) -> str:
     )
 
 
-def _contents(parts: list[str]) -> str:
-    return f'<nav class="contents" aria-label="Contents"><h1>Contents</h1>\n{"".join(parts)}</nav>'
+def _contents(lists: list[str]) -> str:
+    return f'<nav class="contents" aria-label="Contents"><h1>Contents</h1>\n{"".join(lists)}</nav>'
 
 
 def _shell(page: str, title: str, styles: list[str], body: list[str]) -> str:
@@ -214,14 +211,6 @@ def _keep_anchors(_tree: nodes.document) -> None:
     """Leave links as `#document-NAME#ANCHOR`: Sphinx would drop the name, and `#id3` is many."""
 
 
-def _parts(app: "Sphinx") -> list[Part]:
-    site_map = app.config.external_site_map
-    return [
-        Part(tree.caption or "", tuple(str(item) for item in tree.items))
-        for tree in site_map.root.subtrees
-    ]
-
-
 def _imprint(app: "Sphinx") -> str:
     try:
         edition = f"Version {version('dllab')}. "
@@ -236,7 +225,7 @@ def _write_page(app: "Sphinx", error: Exception | None) -> None:
     if error or app.builder.name != BUILDER:
         return
     page = Path(app.outdir, f"{app.config.root_doc}.html").read_text(encoding="utf-8")
-    text = printed(page, _parts(app), app.config.html_title or app.config.project, _imprint(app))
+    text = printed(page, parts(app), app.config.html_title or app.config.project, _imprint(app))
     Path(app.outdir, PRINTED).write_text(text, encoding="utf-8")
 
 
