@@ -13,7 +13,7 @@ from small_book import ROOT, write_book
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from build_pdf import PrintError, browser, print_pdf  # noqa: E402
+from build_pdf import PrintError, browser, print_pdf
 
 
 @pytest.fixture(scope="module")
