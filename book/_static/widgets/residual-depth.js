@@ -59,7 +59,8 @@
 
   function drawGradients(chart, lines) {
     const range = decades(lines.map((line) => line.values));
-    chart.frame([0, lines[0].values.length - 1], range);
+    const blocks = lines[0].values.length - 1, room = 0.02 * blocks + 0.05;
+    chart.frame([-room, blocks + room], range);
     ["plain", "residual", "worn"].forEach((id) => { chart.line(id, [], "w-quiet"); chart.clear(id + " dots"); });
     lines.forEach((line) => drawLine(chart, line.id, line.values, line.style, line.shape));
   }
@@ -71,7 +72,7 @@
     while (last > 4 && Math.abs(sums[last]) < 0.002 * largest) last -= 1;
     const shown = sums.slice(0, last + 1).map((v) => v / largest);
     chart.frame([-0.5, last + 0.5], [Math.min(0, ...shown) * 1.05, 1.05]);
-    chart.bars("sums", shown, (j) => (shown[j] < 0 ? "w-orange" : "w-blue"));
+    chart.bars("sums", shown, "w-blue");
   }
 
   function key(parent) {
@@ -108,7 +109,7 @@
     DLLab.make("p", ui.view, { class: "w-title" }, "Size of the gradient before each block");
     const chart = DLLab.chart(ui.view, {
       label: "Size of the gradient before each block, on a logarithmic axis, from the input at the left to the loss at the right.",
-      x: [0, 10], y: [0.1, 10], logY: true, xlabel: "blocks passed, counted from the input", ylabel: "size of the gradient",
+      x: [0, 10], y: [0.1, 10], logY: true, xlabel: "blocks, counted from the input",
     });
     const wornKey = key(ui.view);
     DLLab.make("p", ui.view, { class: "w-title" }, "Which paths carry it: through j branches, around the others");
