@@ -123,7 +123,7 @@ def test_a_page_on_paper_is_complete(tab):
     colors = page.evaluate(
         """() => {
           const style = e => getComputedStyle(document.querySelector(e));
-          return [style('.bd-article a').color === style('.bd-article p').color,
+          return [style('.bd-article p > a').color === style('.bd-article p').color,
                   style('.bd-article p').color];
         }"""
     )
