@@ -34,6 +34,8 @@ NAME_FORMULAS = """() => {
     typesetRoot.setAttribute("role", "img");
     typesetRoot.setAttribute("aria-label", math.trim());
     typesetRoot.removeAttribute("tabindex");
+    // Chromium tags no element whose contents are all hidden from a screen reader, as letters are.
+    typesetRoot.append(document.createTextNode("\\u200b"));
   }
 }"""
 

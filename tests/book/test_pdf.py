@@ -134,7 +134,7 @@ def test_documents_are_told_apart():
         '<div class="toctree-wrapper"><span id="document-b"></span><section id="id1"><h3>Two</h3>'
         '<a href="#document-a/one">z</a></section></div></section></div></section></article></body>'
     )
-    text = printing.printed(page, [Part("Start", ("a/one", "b"))], "Book")
+    text = printing.printed(page, "index", [Part("Start", ("a/one", "b"))], "Book")
     assert '<section id="a-one:id1"><h1>One</h1>' in text
     assert '<a href="#a-one:id1">x</a><a href="#b:id1">y</a>' in text
     assert '<section id="b:id1"><h1>Two</h1>' in text

@@ -5,7 +5,7 @@ Sphinx joins all documents into one page that is still a web page: with navigati
 and with anchors that several documents share. `book.html`, written beside it, is that page made
 for paper.
 
-- `printed(page, parts, title)`: the page of the builder made into one for paper
+- `printed(page, root, contents, title)`: the page of the builder made into one for paper
 """
 
 import html
@@ -35,17 +35,22 @@ ATTRIBUTE = re.compile(
 TOKEN = re.compile(
     r'<span class="(?:n|p|w|o|mi|mf|bp|nn|fm|vm|si|se|nd|ne|na|kc|sa)">([^<]*)</span>'
 )
-FRONT = "front"
+# Pages that are there to be used, not read.
+OMITTED = ("book/appendix/progress", "book/appendix/downloads")
 
 
-def printed(page: str, contents: list[Part], title: str, imprint: str = "") -> str:
+def printed(
+    page: str, root: str, contents: list[Part], title: str, imprint: str = "", site: str = ""
+) -> str:
     """Make the one page that Sphinx wrote into a page for paper.
 
     Args:
         page: what the builder `singlehtml` wrote.
+        root: the name of the document that holds all others, the front page.
         contents: the table of contents.
         title: the book's title.
         imprint: HTML for the foot of the title page.
+        site: the site's address, for links to the pages that paper leaves out.
 
     Returns:
         A page with title, contents and one article for each document. It has no script but
@@ -56,12 +61,12 @@ def printed(page: str, contents: list[Part], title: str, imprint: str = "") -> s
     front, *rest = DOCUMENT.split(article)
     chapters = {name: _balanced(text) for name, text in zip(rest[::2], rest[1::2], strict=True)}
     front = front.partition('<div class="toctree-wrapper')[0] + "</section>"
-    body = [_title_page(title, imprint), _article(FRONT, front, "")]
+    body = [_title_page(title, imprint), _article(_slug(root), front, "")]
     styles, lists = [], []
     for part in contents:
         entries = []
         for name in part.documents:
-            if name not in chapters:
+            if name not in chapters or name in OMITTED:
                 continue
             text = _article(_slug(name), chapters[name], part.caption)
             body.append(text)
@@ -70,7 +75,10 @@ def printed(page: str, contents: list[Part], title: str, imprint: str = "") -> s
         caption = f'<p class="toc-part">{html.escape(part.caption)}</p>' if part.caption else ""
         lists.append(f"{caption}\n<ul>{''.join(entries)}</ul>")
     body.insert(1, _contents(lists))
-    return _shell(page, title, styles, body)
+    text = _shell(page, title, styles, body)
+    for name in OMITTED:
+        text = re.sub(rf'href="#{_slug(name)}(?::[^"]*)?"', f'href="{site}/{name}.html"', text)
+    return text
 
 
 def _balanced(text: str) -> str:
@@ -211,12 +219,16 @@ def _keep_anchors(_tree: nodes.document) -> None:
     """Leave links as `#document-NAME#ANCHOR`: Sphinx would drop the name, and `#id3` is many."""
 
 
+def _site(app: "Sphinx") -> str:
+    return addresses(Path(app.srcdir)).get("Documentation", "").rstrip("/")
+
+
 def _imprint(app: "Sphinx") -> str:
     try:
         edition = f"Version {version('dllab')}. "
     except PackageNotFoundError:
         edition = ""
-    site = addresses(Path(app.srcdir)).get("Documentation", "")
+    site = _site(app)
     link = f'The living book: <a href="{html.escape(site)}">{html.escape(site)}</a>' if site else ""
     return f"<p>{edition}Text: CC BY 4.0. Code: MIT.</p>\n<p>{link}</p>"
 
@@ -225,7 +237,8 @@ def _write_page(app: "Sphinx", error: Exception | None) -> None:
     if error or app.builder.name != BUILDER:
         return
     page = Path(app.outdir, f"{app.config.root_doc}.html").read_text(encoding="utf-8")
-    text = printed(page, parts(app), app.config.html_title or app.config.project, _imprint(app))
+    title = app.config.html_title or app.config.project
+    text = printed(page, app.config.root_doc, parts(app), title, _imprint(app), _site(app))
     Path(app.outdir, PRINTED).write_text(text, encoding="utf-8")
 
 
