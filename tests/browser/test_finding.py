@@ -209,7 +209,7 @@ FINDS = [
     ("unbroadcast", "functions/scratch.html#dllab"),
     ("early stopping", "book/appendix/glossary.html"),
     ("overwritten accumulated", "book/appendix/misconceptions.html"),
-    ("teacher forcing", "book/architectures/recurrent_networks.html"),
+    ("forget gate vowels", "book/architectures/recurrent_networks.html"),
 ]
 
 
