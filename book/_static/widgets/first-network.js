@@ -153,12 +153,14 @@
     };
   }
 
+  const LARGEST = net.hidden.W.reduce((most, w) => Math.max(most, Math.abs(w)), 0);
+
   // The picture of one unit: its weights, or each weight times the ink it meets.
-  function paint(picture, unit, ink) {
+  function paint(picture, unit, ink, colors) {
     const units = net.hidden.b.length, cell = picture.width / SIDE;
-    const limit = net.hidden.W.reduce((most, w) => Math.max(most, Math.abs(w)), 0);
     for (let i = 0; i < SIDE * SIDE; i++) {
-      picture.pen.fillStyle = DLLab.diverging(net.hidden.W[i * units + unit] * (ink ? ink[i] : 1) / limit);
+      const value = net.hidden.W[i * units + unit] * (ink ? ink[i] : 1);
+      picture.pen.fillStyle = DLLab.mix(colors[0], colors[value < 0 ? 1 : 2], Math.abs(value) / LARGEST);
       picture.pen.fillRect(i % SIDE * cell, Math.floor(i / SIDE) * cell, cell, cell);
     }
   }
@@ -169,11 +171,14 @@
       const item = DLLab.make("div", box, { class: "w-unit" });
       return { unit: unit, item: item, picture: DLLab.canvas(item, 64, 64, "Weights of unit " + unit), text: DLLab.make("p", item) };
     });
+    let painted = "";
     return function (hidden, ink, products) {
-      const most = Math.max(1e-9, ...hidden);
+      const most = Math.max(1e-9, ...hidden), colors = ["panel", "orange", "blue"].map(DLLab.color);
+      const wanted = colors + (products ? ink : ""), changed = wanted !== painted; // weights alone stay as they are
+      painted = wanted;
       items.forEach((it) => {
         const active = hidden[it.unit];
-        paint(it.picture, it.unit, products ? ink : null);
+        if (changed) paint(it.picture, it.unit, products ? ink : null, colors);
         it.item.style.setProperty("--light", active / most);
         it.text.textContent = DLLab.number(active, 2);
         it.picture.element.setAttribute("aria-label", (products ? "Weights times ink of unit " : "Weights of unit ") + it.unit + ", response " + DLLab.number(active, 2));
