@@ -267,7 +267,7 @@
   function fateOf(run) {
     const v = run.verdict, last = run.losses[run.losses.length - 1];
     if (v.diverged > 0) return "no: diverges at step " + v.diverged;
-    if (v.arrived >= 0) return "at step " + v.arrived;
+    if (v.arrived >= 0) return "step " + v.arrived;
     return last > run.losses[0] ? "no: it grows" : "not in " + STEPS;
   }
 

@@ -186,7 +186,7 @@
     const shade = shading(chart), drawPoints = points(chart), drawLine = line(ui, chart);
     key(ui.view);
     const curve = DLLab.chart(ui.below, { label: "Loss by step of gradient descent", x: [0, 20], y: [0, 1], xlabel: "step of gradient descent", ylabel: "loss", width: 400, height: 150 });
-    const table = DLLab.table(ui.below, "The neuron, its slopes, and where one step leads", ["parameter", "value", "slope", "after a step"]);
+    const table = DLLab.table(ui.below, "The neuron, its slopes, and where one step leads", ["parameter", "value", "slope", "next"]);
     let seen = [], last = "";
 
     // Losses since the reader last changed something by hand.
