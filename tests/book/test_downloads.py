@@ -1,5 +1,6 @@
 """What a reader takes home: complete, without solutions, the same bytes for the same inputs."""
 
+import html
 import io
 import json
 import re
@@ -168,7 +169,7 @@ def code(notebook) -> list[str]:
 
 def test_the_page_links_each_file_with_its_size():
     """What is offered is there, and its size is the one that the page names."""
-    page = (SITE / "book" / "appendix" / "downloads.html").read_text(encoding="utf-8")
+    page = html.unescape((SITE / "book" / "appendix" / "downloads.html").read_text("utf-8"))
     offered = re.findall(r'href="\.\./\.\./downloads/([^"]+)"', page)
     assert {downloads.LABS, downloads.CHAPTERS} <= set(offered)
     assert sorted(offered) == sorted(path.name for path in (SITE / "downloads").iterdir())

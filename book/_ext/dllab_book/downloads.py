@@ -101,7 +101,10 @@ class Download:
     def size(self) -> str:
         """The size as a reader wants to know it."""
         kilobytes = self.path.stat().st_size / 1000
-        return f"{kilobytes / 1000:.1f} MB" if kilobytes >= 1000 else f"{max(1, kilobytes):.0f} kB"
+        # the space between a number and its unit does not break
+        if kilobytes < 1000:
+            return f"{max(1, kilobytes):.0f}\u00a0kB"
+        return f"{kilobytes / 1000:.1f}\u00a0MB"
 
 
 def make(root: Path) -> list[Download]:
