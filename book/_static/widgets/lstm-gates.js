@@ -46,6 +46,11 @@
     return found.slice(from).reduce((product, now) => product * (s.cell === "gru" ? now.u : now.f), 1);
   }
 
+  // What a gate let through of the value before: the rest of the new value came in.
+  function keptBefore(found, gate, value) {
+    return found.map((now, t) => now[gate] * (t > 0 ? found[t - 1][value] : 0));
+  }
+
   // -- words -----------------------------------------------------------------------------------
 
   const n = (v) => DLLab.number(Math.abs(v) < 5e-5 ? 0 : v, 3), p = (v) => DLLab.inside(Math.abs(v) < 5e-5 ? 0 : v, 3);
@@ -101,14 +106,14 @@
       const signed = part[1] === "g", mark = signed ? "" : " gate";
       return {
         title: part[0][0].toUpperCase() + part[0].slice(1) + mark + " " + part[1] + ": " + part[2], values: column(part[1]),
-        low: signed ? -1 : 0, high: 1, height: 26, style: part[0] === s.part ? "w-blue" : "w-quiet", focus: part[0] === s.part,
+        low: signed ? -1 : 0, high: 1, id: part[0], height: 26, style: part[0] === s.part ? "w-blue" : "w-quiet", focus: part[0] === s.part,
         ticks: signed ? [[1, "1"], [-1, "−1"]] : [[1, "1"], [0, "0"]],
       };
     });
     const ordered = inOrder(s).map((number) => gates[number]);
     const top = Math.max(1, Math.ceil(Math.max.apply(null, column("c").map((c) => Math.abs(c || 0))) - 0.05));
-    const cell = { title: "Cell c: what is kept", values: column("c"), low: column("c").some((c) => c < -0.01) ? -top : 0, high: top, height: 70, style: "w-orange" };
-    const state = { title: s.cell === "gru" ? "State h: kept and shown" : "State h: what is shown", values: column("h"), low: -1, high: 1, height: 44, style: "w-purple" };
+    const cell = { title: "Cell c (line: what the forget gate kept)", marks: keptBefore(found, "f", "c"), values: column("c"), low: column("c").some((c) => c < -0.01) ? -top : 0, high: top, height: 70, style: "w-orange" };
+    const state = { title: s.cell === "gru" ? "State h (line: what the update gate kept)" : "State h: what is shown", values: column("h"), low: -1, high: 1, height: s.cell === "gru" ? 70 : 44, style: "w-purple", marks: s.cell === "gru" ? keptBefore(found, "u", "h") : [] };
     const input = { title: "Input x at each step: drag a bar", values: bounded(s.x, 2), low: -2, high: 2, height: 44, style: "w-green", drag: true, below: true };
     return (s.cell === "gru" ? [state] : [cell, state]).concat(ordered, [input]);
   }
@@ -173,7 +178,7 @@
     presetButtons(ui, stage);
     const picture = DLLab.steps(DLLab.make("div", stage), {
       label: "Cell, state, gates and inputs at each of ten steps",
-      pick: (step) => ui.set({ step: step }),
+      pick: (step, part) => ui.set(part ? { step: step, part: part } : { step: step }),
       drag: (step, value) => ui.set({ step: step, x: ui.state.x.map((x, i) => (i === step - 1 ? Math.round(value * 2) / 2 : x)) }),
     });
     controls(ui);

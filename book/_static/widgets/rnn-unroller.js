@@ -81,7 +81,7 @@
 
   function sentence(s, found) {
     const g = found.gradient, T = s.steps, first = Math.abs(g[0]), own = Math.abs(g[T - 1]);
-    const ends = found.h[T].map((h, i) => (s.units === "2" ? "unit " + (i + 1) + " at " : "") + n(h)).join(", ");
+    const ends = found.h[T].map((h, i) => n(h) + (s.units === "2" ? " (unit " + (i + 1) + ")" : "")).join(" and ");
     const start = "After " + T + " steps the state stands at " + ends + ". ";
     if (!(own > 0) || !Number.isFinite(first)) return start + "It reacts to its last input by " + n(own) + " and to the first by " + n(first) + ".";
     return start + "It reacts to its last input by " + n(g[T - 1]) + " and to the first by " + n(g[0]) + ": over " +

@@ -5,7 +5,7 @@
 //   picture.draw({ steps: 12, present: 3, rows: [
 //     { title: "state", values: [..], low: -1, high: 1, height: 60, style: "w-blue" }] });
 //
-// A row may also have: ticks [[value, text], ..], log, cells (boxes with arrows from step to step),
+// A row may also have: id (for `pick(step, id)`), marks (a line at a second value), ticks, log, cells (boxes with arrows from step to step),
 // feeds (arrows up to the row above), drag (its bars can be dragged), focus, below (title below).
 (function () {
   "use strict";
@@ -36,7 +36,8 @@
   // A number as short as its column is narrow; the table has all digits.
   function short(value, decimals) {
     if (value === 0 || Math.abs(value) >= 100) return DLLab.number(value, 3);
-    return value.toFixed(Math.abs(value) >= 10 ? 1 : decimals).replace("-", "−");
+    const text = value.toFixed(Math.abs(value) >= 10 ? 1 : decimals);
+    return (Number(text) === 0 ? text : String(Number(text))).replace("-", "−");
   }
 
   function scale(row, band) {
@@ -85,6 +86,10 @@
       if (!Number.isFinite(value)) return;
       const y = at(value), style = typeof row.style === "function" ? row.style(i) : row.style;
       DLLab.svg("rect", parent, { x: place.x(i) - wide / 2, y: Math.min(y, zero), width: wide, height: Math.max(Math.abs(zero - y), 0.6), class: "w-bar " + style });
+    });
+    (row.marks || []).forEach((value, i) => {
+      const half = wide * 0.62, y = at(value);
+      DLLab.svg("line", parent, { x1: place.x(i) - half, x2: place.x(i) + half, y1: y, y2: y, class: "w-line w-ink" });
     });
   }
 
@@ -143,8 +148,15 @@
       }
     }
 
+    // The row under a pointer, as its `id`; null between rows.
+    function rowOf(event) {
+      const box = root.getBoundingClientRect(), y = (event.clientY - box.top) * place.height / box.height;
+      const number = place.bands.findIndex((band) => y >= band.start && y <= band.bottom);
+      return number < 0 ? null : plan.rows[number].id || null;
+    }
+
     root.addEventListener("pointerdown", (event) => {
-      if (event.target !== handle && o.pick) o.pick(columnOf(event) + 1);
+      if (event.target !== handle && o.pick) o.pick(columnOf(event) + 1, rowOf(event));
     });
     let held = 0;
     if (o.drag) {

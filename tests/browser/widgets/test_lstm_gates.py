@@ -115,6 +115,9 @@ def test_a_gate_is_highlighted_and_set(bench):
     page.get_by_role("combobox", name="Gate").select_option("output")
     page.get_by_role("slider", name="Bias, o").press("ArrowRight")
     assert page.locator(".w-lines strong").inner_text().endswith("+ 0.5) = 0.622")
+    page.locator("svg.w-chart text:text('Input gate i')").click()  # its row chooses it as well
+    assert page.locator(".w-lines strong").inner_text().startswith("i₁ = σ(")
+    page.get_by_role("slider", name="Look at step").fill("3")
     page.get_by_role("combobox", name="Unit").select_option("gru")
     assert page.locator(".w-lines strong").inner_text().startswith("u₃ = σ(")
     assert page.get_by_role("slider", name="Bias, u").count() == 1
