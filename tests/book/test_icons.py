@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+from bs4 import BeautifulSoup
 from dllab_book import icons
 from fontTools import ttLib
 from small_book import SITE
@@ -95,6 +96,14 @@ def test_the_whole_icon_set_is_gone(site):
         assert list((SITE / "_static").glob(pattern)) == []
     for path in [*(SITE / "_static").glob("*.js"), *(SITE / "_static" / "scripts").glob("*.js")]:
         assert "sourceMappingURL" not in path.read_text(encoding="utf-8"), path
+
+
+def test_an_arrow_of_the_menu_has_a_name():
+    """It folds the pages below the link before it, and says so."""
+    menu = '<a href="a.html">Functions</a><details open="open"><summary><span></span></summary>'
+    soup = BeautifulSoup(menu, "html.parser")
+    icons.name_toggles(soup)
+    assert '<summary aria-label="Pages in: Functions"><span>' in str(soup)
 
 
 def test_an_unknown_icon_stops_the_build(tmp_path, monkeypatch):

@@ -115,6 +115,8 @@ def test_a_page_on_paper_is_complete(tab):
     window.open(CHAPTER)
     page = window.page
     page.emulate_media(media="print")
+    # What the browser does when it prints; Playwright only takes on the style.
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     for menu in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".prev-next-area"):
         assert not page.locator(menu).first.is_visible(), menu
     assert page.locator("h1").first.is_visible()
@@ -128,6 +130,12 @@ def test_a_page_on_paper_is_complete(tab):
         }"""
     )
     assert colors == [True, "rgb(17, 17, 17)"]
+    folded = "document.querySelectorAll('article details:not([open])').length"
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert page.evaluate(folded) == 0
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate(folded) > 0
 
 
 def test_own_colors_keep_cards_and_buttons_apart(tab):

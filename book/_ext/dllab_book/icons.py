@@ -7,6 +7,7 @@ font that the theme's style sheet falls back to is cut to the icons in use and p
 - `icons_in(pages)`: the icons that HTML names in its classes
 - `known_icons(sheet)`: each icon's code, from the theme's style sheet
 - `cut_sheet(sheet, names, faces)`: the style sheet with these icons and fonts alone
+- `name_toggles(menu)`: names for the arrows of a menu, which are icons alone
 - `cut_font(path, codes, family)`: the font with these characters alone
 - `IconError`: a page names an icon that the theme does not have
 """
@@ -17,9 +18,10 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pydata_sphinx_theme
+from bs4 import BeautifulSoup
 from sphinx.errors import SphinxError
 
 if TYPE_CHECKING:
@@ -202,6 +204,29 @@ def _drop_source_map(path: Path) -> None:
         path.write_text(re.sub(r"\n?(//|/\*)# sourceMappingURL=.*", "", text), encoding="utf-8")
 
 
+def name_toggles(menu: BeautifulSoup) -> None:
+    """Name the arrows of a menu by the page before them: they show an icon and no word."""
+    for folded in menu.select("a + details"):
+        link = folded.find_previous_sibling("a")
+        folded.summary["aria-label"] = f"Pages in: {link.get_text()}"
+
+
+def _name_toggles(
+    _app: "Sphinx", _pagename: str, _template: str, context: dict[str, Any], _doctree: Any
+) -> None:
+    generate = context.get("generate_toctree_html")
+    if generate is None:
+        return
+
+    def named(*arguments: Any, **options: Any) -> Any:
+        menu = generate(*arguments, **options)
+        if isinstance(menu, BeautifulSoup):
+            name_toggles(menu)
+        return menu
+
+    context["generate_toctree_html"] = named
+
+
 def _use_own_templates(_app: "Sphinx", config: "Config") -> None:
     if str(TEMPLATES) not in config.templates_path:
         config.templates_path = [str(TEMPLATES), *config.templates_path]
@@ -214,4 +239,5 @@ def _use_own_templates(_app: "Sphinx", config: "Config") -> None:
 def setup(app: "Sphinx") -> None:
     """Put the templates first, and cut at the very end."""
     app.connect("config-inited", _use_own_templates)
+    app.connect("html-page-context", _name_toggles, priority=900)
     app.connect("build-finished", _cut, priority=900)

@@ -38,6 +38,7 @@ def _add_static_folders(app: "Sphinx") -> None:
         if str(folder) not in app.config.html_static_path:
             app.config.html_static_path.append(str(folder))
     app.add_css_file("dllab.css", priority=900)
+    app.add_js_file("paper.js", loading_method="defer")
 
 
 def _choose_scripts(
