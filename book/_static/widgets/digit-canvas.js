@@ -146,13 +146,12 @@
   function makePaper(ui, parent) {
     const box = panel(parent, "Paper: draw a digit here");
     const paper = DLLab.canvas(box, 252, 252, "Paper. Arrow keys move the pen, Space puts it down and lifts it.");
-    const pen = { x: 0.5, y: 0.2, down: false, seen: false };
-    const element = paper.element;
-    element.setAttribute("role", "application");
-    element.tabIndex = 0;
-    element.classList.add("w-paper");
+    paper.element.setAttribute("role", "application");
+    paper.element.tabIndex = 0;
+    paper.element.classList.add("w-paper");
     const strokes = () => (ui.state.digit === "own" ? read(ui.state.ink) : []);
 
+    // Points closer than a fiftieth of the paper are one.
     function add(point, anew) {
       const all = strokes(), last = all[all.length - 1];
       const before = last && last[last.length - 1];
@@ -163,28 +162,37 @@
       if (text.length <= 4 * POINTS) ui.set({ digit: "own", ink: text });
     }
 
+    drawByPointer(paper.element, add);
+    return { canvas: paper, pen: drawByKeys(ui, paper.element, add), strokes: strokes };
+  }
+
+  function drawByPointer(element, add) {
     let fresh = false;
+    const within = (v) => Math.min(1, Math.max(0, v));
     DLLab.drag(element, (event) => {
       const edge = element.getBoundingClientRect();
-      const inside = (v) => Math.min(1, Math.max(0, v));
-      add([inside((event.clientX - edge.left) / edge.width), inside((event.clientY - edge.top) / edge.height)], fresh);
+      add([within((event.clientX - edge.left) / edge.width), within((event.clientY - edge.top) / edge.height)], fresh);
       fresh = false;
     }, () => { fresh = true; });
+  }
 
+  function drawByKeys(ui, element, add) {
+    const pen = { x: 0.5, y: 0.2, down: false, seen: false };
+    const within = (v) => Math.min(0.95, Math.max(0.05, v));
     element.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (!step && event.key !== " ") return;
       event.preventDefault();
       pen.seen = true;
       if (step) {
-        pen.x = Math.min(0.95, Math.max(0.05, pen.x + 0.05 * step[0]));
-        pen.y = Math.min(0.95, Math.max(0.05, pen.y + 0.05 * step[1]));
+        pen.x = within(pen.x + 0.05 * step[0]);
+        pen.y = within(pen.y + 0.05 * step[1]);
       } else pen.down = !pen.down;
       if (pen.down) add([pen.x, pen.y], !step);
       ui.update();
     });
     element.addEventListener("blur", () => { pen.seen = pen.down = false; ui.update(); });
-    return { canvas: paper, pen: pen, strokes: strokes };
+    return pen;
   }
 
   function drawPaper(paper, strokes, image) {
@@ -273,6 +281,46 @@
       "; that place sees the outlined square.";
   }
 
+  // The published digit of the state, or null for a drawing.
+  function sample(data, state) {
+    if (state.digit === "own") return null;
+    const start = Number(state.digit) * SIDE * SIDE;
+    return { shape: [SIDE, SIDE, 1], values: Float64Array.from(data.digits.values.slice(start, start + SIDE * SIDE), (v) => v / 255) };
+  }
+
+  function settings(ui, data) {
+    const options = data.names.map((name, i) => [String(i), name]);
+    ui.choice(ui.controls, "digit", { label: "Digit", options: options.concat([["own", "my own drawing"]]) });
+    ui.button(DLLab.make("div", ui.controls, { class: "w-buttons" }), "Clear the paper", () => ui.set({ digit: "own", ink: "" }));
+    ui.slider(ui.view, "right", { label: "Move right", min: -8, max: 8, step: 1 });
+    ui.slider(ui.view, "down", { label: "Move down", min: -8, max: 8, step: 1 });
+  }
+
+  function drawMaps(row, maps, name) {
+    const largest = Math.max(1e-12, ...maps.values), gray = palette(shade);
+    row.forEach((map, i) => {
+      squares(map.canvas, slice(maps, i), (v) => gray(v / largest));
+      map.button.setAttribute("aria-pressed", String(map.name === name));
+    });
+  }
+
+  // The image that the network gets; the outline is what the chosen map's largest number sees.
+  function drawSeen(canvas, image, map, layer) {
+    squares(canvas, { shape: [SIDE, SIDE], values: image.values }, palette(shade));
+    const peak = strongest(map);
+    if (peak.value <= 0) return;
+    const square = field(layer, peak.row, peak.column), unit = canvas.width / SIDE;
+    canvas.pen.strokeStyle = DLLab.color("orange");
+    canvas.pen.lineWidth = 2.5;
+    canvas.pen.strokeRect(square.left * unit, square.top * unit, square.side * unit, square.side * unit);
+  }
+
+  function sentence(data, state, shares) {
+    const best = shares.indexOf(Math.max(...shares));
+    return "The network reads a " + best + " with the probability " + (100 * shares[best]).toFixed(1) + " %" +
+      (state.digit === "own" ? "." : "; the label is " + data.labels[Number(state.digit)] + ".");
+  }
+
   const INITIAL = { digit: "0", ink: "", right: 0, down: 0, map: "a1" };
 
   DLLab.widget("digit-canvas", INITIAL, function (ui) {
@@ -281,58 +329,35 @@
       ui.say("This page was built without its cells run, so it holds no trained network.");
       return null;
     }
-    const weights = data.weights, names = data.labels.map((label, i) => [String(i), data.names[i]]);
-    const picture = (i) => ({ shape: [SIDE, SIDE, 1], values: Float64Array.from(data.digits.values.slice(i * 784, i * 784 + 784), (v) => v / 255) });
     const stage = DLLab.make("div", null, { class: "w-stage w-digit" });
     ui.root.insertBefore(stage, ui.root.firstChild);
     const paper = makePaper(ui, stage), seen = DLLab.canvas(panel(stage, "What the network gets"), 168, 168, "The image that the network gets, 28 by 28 pixels");
     const drawBars = makeBars(stage);
-
-    ui.choice(ui.controls, "digit", { label: "Digit", options: names.concat([["own", "my own drawing"]]) });
-    ui.button(DLLab.make("div", ui.controls, { class: "w-buttons" }), "Clear the paper", () => ui.set({ digit: "own", ink: "" }));
-    ui.slider(ui.view, "right", { label: "Move right", min: -8, max: 8, step: 1 });
-    ui.slider(ui.view, "down", { label: "Move down", min: -8, max: 8, step: 1 });
-
-    let glance = "";
+    settings(ui, data);
+    let glance = "", result = null, image = null; // a map under the pointer or the focus, for a moment
     const look = (name) => { glance = name; drawGlance(); };
     const rows = [makeMaps(ui, 0, 8, 14, look), makeMaps(ui, 1, 16, 7, look)];
+    const names = [].concat(...rows).map((map) => map.name);
     const drawKernel = makeKernel(ui.below), text = DLLab.make("p", ui.below, { class: "w-quiet" });
-    let result = null, image = null;
 
     function drawGlance() {
       const name = glance || ui.state.map, [layer, i] = chosen(name);
-      squares(seen, { shape: [SIDE, SIDE], values: image.values }, palette(shade));
-      drawKernel(weights[2 * layer], i);
-      text.textContent = describe(name, weights, result.maps);
-      const peak = strongest(slice(result.maps[layer], i));
-      if (peak.value <= 0) return;
-      const square = field(layer, peak.row, peak.column), unit = seen.width / SIDE;
-      seen.pen.strokeStyle = DLLab.color("orange");
-      seen.pen.lineWidth = 2.5;
-      seen.pen.strokeRect(square.left * unit, square.top * unit, square.side * unit, square.side * unit);
+      drawSeen(seen, image, slice(result.maps[layer], i), layer);
+      drawKernel(data.weights[2 * layer], i);
+      text.textContent = describe(name, data.weights, result.maps);
     }
 
     return function update() {
-      const state = ui.state, strokes = paper.strokes();
-      if (![].concat(...rows).some((map) => map.name === state.map)) state.map = INITIAL.map;
-      const original = state.digit === "own" ? prepare(strokes) : picture(Number(state.digit));
-      image = shift(original, Math.round(state.right), Math.round(state.down));
-      result = run(weights, image);
+      const state = ui.state, given = sample(data, state), strokes = paper.strokes();
+      if (!names.includes(state.map)) state.map = INITIAL.map;
+      image = shift(given || prepare(strokes), Math.round(state.right), Math.round(state.down));
+      result = run(data.weights, image);
       const empty = !image.values.some((v) => v > 0);
-      drawPaper(paper, strokes, state.digit === "own" ? null : original);
+      drawPaper(paper, strokes, given);
       drawBars(empty ? null : result.shares);
-      rows.forEach((row, layer) => {
-        const largest = Math.max(1e-12, ...result.maps[layer].values), gray = palette(shade);
-        row.forEach((map, i) => {
-          squares(map.canvas, slice(result.maps[layer], i), (v) => gray(v / largest));
-          map.button.setAttribute("aria-pressed", String(map.name === state.map));
-        });
-      });
+      rows.forEach((row, layer) => drawMaps(row, result.maps[layer], state.map));
       drawGlance();
-      if (empty) return ui.say("The paper is empty.");
-      const best = result.shares.indexOf(Math.max(...result.shares));
-      ui.say("The network reads a " + best + " with the probability " + (100 * result.shares[best]).toFixed(1) + " %" +
-        (state.digit === "own" ? "." : "; the label is " + data.labels[Number(state.digit)] + "."));
+      ui.say(empty ? "The paper is empty." : sentence(data, state, result.shares));
     };
   });
 })();
