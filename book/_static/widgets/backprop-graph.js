@@ -21,7 +21,7 @@
         [["w", "x", (v) => v.x], ["b", "1", () => 1], ["x", "w", (v) => v.w]]],
       ["h", [180, 142], "max(z, 0)", (v) => Math.max(v.z, 0), (v) => "max(" + show(v.z) + ", 0)",
         [["z", "relu′(z)", (v) => (v.z > 0 ? 1 : 0)]]],
-      ["y₁", [255, 84], "u₁ · h", (v) => v["u₁"] * v.h, (v) => show(v["u₁"]) + " · " + show(v.h),
+      ["y₁", [255, 84, "above"], "u₁ · h", (v) => v["u₁"] * v.h, (v) => show(v["u₁"]) + " · " + show(v.h),
         [["u₁", "h", (v) => v.h], ["h", "u₁", (v) => v["u₁"]]]],
       ["y₂", [255, 200], "u₂ · h", (v) => v["u₂"] * v.h, (v) => show(v["u₂"]) + " · " + show(v.h),
         [["u₂", "h", (v) => v.h], ["h", "u₂", (v) => v["u₂"]]]],
@@ -114,7 +114,7 @@
     const corner = (turn) => (to[0] - 8 * Math.cos(angle + turn)).toFixed(1) + " " + (to[1] - 8 * Math.sin(angle + turn)).toFixed(1);
     DLLab.svg("line", group, { x1: from[0], y1: from[1], x2: to[0], y2: to[1], class: "w-line" });
     DLLab.svg("path", group, { d: "M" + to.join(" ") + "L" + corner(0.45) + "L" + corner(-0.45) + "z", class: "w-bar" });
-    return { group: group, middle: [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2] };
+    return { group: group, middle: [0.45 * from[0] + 0.55 * to[0], 0.45 * from[1] + 0.55 * to[1]] };
   }
 
   // A contribution on its way back, as a badge on its arrow.
@@ -133,11 +133,11 @@
     badge.text.setAttribute("y", y + 4.5);
   }
 
-  function drawNode(parent, [x, y]) {
+  function drawNode(parent, [x, y, side]) {
     const group = DLLab.svg("g", parent);
     const rect = DLLab.svg("rect", group, { x: x - HALF[0], y: y - HALF[1], width: 2 * HALF[0], height: 2 * HALF[1], rx: 8 });
     const write = (dy, style) => DLLab.svg("text", group, { x: x, y: y + dy, "text-anchor": "middle", class: style });
-    return { group: group, rect: rect, name: write(-4, "w-word w-quiet"), value: write(13, "w-word w-ink"), adjoint: write(34, "w-word w-orange w-strong w-halo") };
+    return { group: group, rect: rect, name: write(-4, "w-word w-quiet"), value: write(13, "w-word w-ink"), adjoint: write(side ? -26 : 34, "w-word w-orange w-strong w-halo") };
   }
 
   function drawGraph(ui, parent, name) {
@@ -247,6 +247,7 @@
       steps(at);
       table.rows(tableRows(graph, result, s.step));
       ui.say(at.title + ". " + at.formula + ".");
+      ui.sentence.hidden = true; // it stands beside the graph already; a screen reader hears it
     };
   });
 })();

@@ -66,8 +66,8 @@ def rows(page) -> dict[str, list[str]]:
 
 
 def says(page) -> str:
-    """Return the sentence below the figure."""
-    return page.locator(".w-below .w-says").inner_text()
+    """Return the sentence that a screen reader hears."""
+    return page.locator(".w-below .w-says").text_content()
 
 
 def test_start_is_the_loss_and_next_goes_back_through_the_graph(bench):
@@ -79,6 +79,7 @@ def test_start_is_the_loss_and_next_goes_back_through_the_graph(bench):
     forward = page.get_by_role("button", name="Next")
     for _ in range(5):
         forward.press("Enter")
+    assert page.locator(".w-formula").inner_text() in says(page)
     assert "h̄ = ȳ₁ · u₁ + ȳ₂ · u₂ = 2 · 1 + (−2) · 0.5 = 1." in says(page)
     assert rows(page)["h"] == ["2", "2 + (−1)", "1"]
     assert rows(page)["z"] == ["2", "", "?"]
