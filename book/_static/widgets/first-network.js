@@ -204,7 +204,7 @@
   function summary(state, best, scores) {
     const order = scores.map((_, d) => d).sort((p, q) => scores[q] - scores[p]);
     const known = net.digits.indexOf(state.ink), score = (d) => scores[d].toFixed(1).replace("-", "−");
-    const truth = known < 0 ? "" : " This is a test image of a " + net.labels[known] + ", so the answer is " + (net.labels[known] === best ? "right." : "wrong.");
+    const truth = known < 0 ? "" : " This is a test image of the digit " + net.labels[known] + ", so the answer is " + (net.labels[known] === best ? "right." : "wrong.");
     if (state.ink === EMPTY) return "The field is empty, and yet one score is the highest, that of " + best + ": the network cannot say “none of them”.";
     return "The network reads " + best + ": its score is " + score(best) + ", the next is that of " + order[1] + " with " + score(order[1]) + "." + truth;
   }

@@ -75,7 +75,9 @@ def test_figure_opens_with_the_first_test_digit(window, published):
     best = int(scores.argmax())
     verdict = "right" if best == labels[0] else "wrong"
     assert _says(window).startswith(f"The network reads {best}: its score is ")
-    assert _says(window).endswith(f"test image of a {labels[0]}, so the answer is {verdict}.")
+    assert _says(window).endswith(
+        f"test image of the digit {labels[0]}, so the answer is {verdict}."
+    )
     shown = window.page.locator(".w-unit p").all_text_contents()
     assert [float(text) for text in shown] == [
         pytest.approx(hidden[0, unit], rel=0.06) for unit in UNITS
@@ -86,7 +88,7 @@ def test_figure_opens_with_the_first_test_digit(window, published):
 def test_buttons_load_clear_and_move(window, published):
     """The next test digit, an empty field, a digit one pixel to the right."""
     window.page.get_by_role("button", name="Load a test digit").click()
-    assert f"of a {published[2][1]}, so" in _says(window)
+    assert f"of the digit {published[2][1]}, so" in _says(window)
     window.page.get_by_role("button", name="Move one pixel right").click()
     moved = np.zeros((8, 8), np.uint8)
     moved[:, 1:] = published[1][1][:, :-1]
@@ -128,9 +130,9 @@ def test_the_field_can_be_painted_by_a_pointer(window):
 def test_address_sets_the_ink_and_nonsense_does_not(bench, published):
     """A shared drawing opens as it was; another text gives the first digit."""
     window = bench("first-network", data=published[3], state=f"ink={_code(published[1][2])}")
-    assert f"of a {published[2][2]}, so" in _says(window)
+    assert f"of the digit {published[2][2]}, so" in _says(window)
     window = bench("first-network", data=published[3], state="ink=nonsense&show=everything")
-    assert f"of a {published[2][0]}, so" in _says(window)
+    assert f"of the digit {published[2][0]}, so" in _says(window)
     window.page.get_by_label("Pictures show").select_option("products")
     assert "times ink" in window.page.locator(".w-unit canvas").first.get_attribute("aria-label")
     window.page.get_by_role("button", name="Reset").click()
