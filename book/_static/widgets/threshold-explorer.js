@@ -111,7 +111,7 @@
   }
 
   function addRows(ui) {
-    const chart = DLLab.chart(ui.view, { label: "Scores of positives above and of negatives below, with the threshold as a line", x: [0, 1], y: [-0.6, 1.75], xlabel: "score", width: 420, height: 190 });
+    const chart = DLLab.chart(ui.view, { label: "Scores of positives above and of negatives below, with the threshold as a line", x: [0, 1], y: [-0.6, 1.75], xlabel: "score", width: 340, height: 190 });
     chart.svg.querySelectorAll(".w-axes text[text-anchor=end]").forEach((text) => text.remove()); // the rows have names
     chart.svg.querySelectorAll(".w-axes line[x1='46']").forEach((line) => line.remove());
     DLLab.drag(chart.svg, (event) => ui.set({ threshold: Math.round(100 * Math.min(1, Math.max(0, chart.at(event)[0]))) / 100 }));
@@ -119,7 +119,7 @@
   }
 
   function drawRows(chart, d, state) {
-    const t = state.threshold, size = d.few ? 7 : 2.6;
+    const t = state.threshold, size = d.few ? 6 : 2.4;
     const dots = (id, label, yes, style) => {
       const points = [];
       d.labels.forEach((l, i) => { if (l === label && (d.scores[i] >= t) === yes) points.push([d.scores[i], d.heights[i]]); });
@@ -139,7 +139,7 @@
     const row = DLLab.make("div", ui.below, { class: "w-columns" });
     const left = DLLab.make("div", row, { class: "w-half" }), right = DLLab.make("div", row, { class: "w-half" });
     DLLab.make("p", left, { class: "w-caption" }, "ROC curve: all thresholds, and yours");
-    const curve = DLLab.chart(left, { label: "ROC curve: recall against the false alarm rate, with the point of the threshold", x: [0, 1], y: [0, 1], xlabel: "false alarm rate", ylabel: "recall", height: 250 });
+    const curve = DLLab.chart(left, { label: "ROC curve: recall against the false alarm rate, with the point of the threshold", x: [-0.03, 1.03], y: [-0.03, 1.06], xlabel: "false alarm rate", ylabel: "recall", height: 250 });
     curve.line("chance", [[0, 0], [1, 1]], "w-quiet w-thin w-dashed");
     DLLab.make("p", right, { class: "w-caption" }, "Cost of each threshold, and of yours");
     const costs = DLLab.chart(right, { label: "Cost against the threshold, with the point of the threshold", x: [0, 1], y: [0, 30], xlabel: "threshold", ylabel: "cost", height: 250 });
