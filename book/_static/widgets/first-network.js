@@ -127,7 +127,7 @@
   function scoreBars(parent) {
     const row = 24, width = 330, root = DLLab.svg("svg", parent, { viewBox: "0 0 " + width + " " + 10 * row, class: "w-chart", role: "img" });
     root.style.maxWidth = "400px";
-    const zero = 150;
+    const zero = 160;
     DLLab.svg("line", root, { x1: zero, x2: zero, y1: 0, y2: 10 * row, class: "w-line w-thin w-quiet" });
     const rows = Array.from({ length: 10 }, (_, digit) => {
       const y = digit * row;
@@ -138,7 +138,7 @@
       };
     });
     return function (scores, best) {
-      const largest = Math.max(20, ...scores.map(Math.abs)), scale = 115 / largest;
+      const largest = Math.max(20, ...scores.map(Math.abs)), scale = 90 / largest;
       scores.forEach((score, digit) => {
         const row = rows[digit], length = Math.abs(score) * scale, won = digit === best;
         row.bar.setAttribute("x", score < 0 ? zero - length : zero);

@@ -75,9 +75,8 @@ def test_figure_opens_with_the_first_test_digit(window, published):
     best = int(scores.argmax())
     verdict = "right" if best == labels[0] else "wrong"
     assert _says(window).startswith(f"The network reads {best}: its score is ")
-    assert _says(window).endswith(
-        f"test image of the digit {labels[0]}, so the answer is {verdict}."
-    )
+    digit = f"of the digit {labels[0]}"
+    assert _says(window).endswith(f"{digit}, so the answer is {verdict}.")
     shown = window.page.locator(".w-unit p").all_text_contents()
     assert [float(text) for text in shown] == [
         pytest.approx(hidden[0, unit], rel=0.06) for unit in UNITS
