@@ -58,7 +58,7 @@ SECTIONS: dict[str, re.Pattern[str]] = {
 
 # Their calls draw, apart from these few.
 _PLOTTERS = ("plot", "plt")
-_DRAWS_NOTHING = ("close", "use_style", "show", "rc")
+_DRAWS_NOTHING = ("close", "publish", "rc", "show", "use_style")
 
 
 def lint_chapter(path: Path) -> list[Problem]:
