@@ -158,6 +158,8 @@ def test_a_moved_page_leaves_a_way_to_its_new_address(tmp_path):
     assert 'content="0; url=page.html"' in built.page("old")
     assert 'href="../../labs/09_demo.html"' in built.page("parts/deep/old")
     assert "moved" not in built.page()
+    assert '<a href="page.html">' in built.page("index")
+    assert "<title>Deep Learning Lab</title>" in built.page("index")
 
 
 def test_a_description_is_cut_where_it_can_be_read():

@@ -291,20 +291,25 @@ def _sitemap(app: "Sphinx") -> str:
 
 
 def _write_redirects(app: "Sphinx", out: Path) -> None:
+    # Jupyter Book's own page at the site's root has neither a title nor a link.
+    if app.config.root_doc != "index":
+        book = app.config.html_title or app.config.project
+        _write(out / "index.html", redirect("index.html", f"{app.config.root_doc}.html", book))
     for old, new in published(Path(app.srcdir, ADDRESSES)).items():
         if new:
             _write(out / old, redirect(old, new))
 
 
-def redirect(old: str, new: str) -> str:
+def redirect(old: str, new: str, title: str = "This page has moved") -> str:
     """Return the page at the address `old`, which leads to the address `new` of the same site."""
     target = html.escape("../" * old.count("/") + new)
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>This page has moved'
-        f'</title>\n<meta http-equiv="refresh" content="0; url={target}">\n'
-        f'<link rel="canonical" href="{target}"><meta name="robots" content="noindex"></head>\n'
-        f'<body><main><h1>This page has moved</h1><p><a href="{target}">Go to its new address</a>'
-        "</p></main></body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title>\n"
+        f'<meta http-equiv="refresh" content="0; url={target}">\n'
+        f'<link rel="canonical" href="{target}"></head>\n'
+        f"<body><main><h1>{html.escape(title)}</h1>"
+        f'<p><a href="{target}">Go to the page</a></p></main></body></html>\n'
     )
 
 
