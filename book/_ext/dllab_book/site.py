@@ -87,9 +87,11 @@ def _drop_thebe_nodes(app: "Sphinx", doctree: nodes.document, _docname: str) -> 
 def _mend_roles(
     _app: "Sphinx", _pagename: str, _template: str, context: dict[str, Any], _doctree: Any
 ) -> None:
-    # docutils gives a citation a role that ARIA has withdrawn and that no list may hold.
+    # docutils gives a citation a role that ARIA has withdrawn and that no list may hold, and makes
+    # a margin note a landmark, which may not lie within the page's main part.
     if "body" in context:
-        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        context["body"] = body.replace('<aside class="margin', '<aside role="note" class="margin')
 
 
 def _mend_launch_buttons(
