@@ -21,7 +21,6 @@ WITHOUT_ADDRESS = {
     "chellapilla2006high": "a workshop paper without a DOI",
     "elkan2001foundations": "these proceedings have no DOIs",
     "frostig2018compiling": "a workshop paper without a DOI",
-    "griewank2012who": "an extra volume of an open journal, on paper without a DOI",
     "krizhevsky2012imagenet": "these proceedings have no DOIs",
     "krogh1991simple": "these proceedings have no DOIs",
     "linnainmaa1970representation": "a thesis that is on paper alone",
@@ -30,6 +29,7 @@ WITHOUT_ADDRESS = {
     "minsky1969perceptrons": "a book from before there were ISBNs",
     "nair2010rectified": "these proceedings have no DOIs",
     "tieleman2012rmsprop": "a lecture",
+    "vanderputten2004bias": "its DOI could not be confirmed",
 }
 
 
