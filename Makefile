@@ -75,7 +75,7 @@ test-grading: $(INSTALLED)  ## grading: sandbox, hostile and unlucky notebooks, 
 	$(PY) -m pytest $(SIDE_BY_SIDE) tests/grading
 
 test-book: book  ## the strict build and what must hold of its pages
-	$(PY) -m pytest tests/book
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests/book
 
 test-browser: book  ## the built book in Chromium
 	@tools/system_packages.sh chromium

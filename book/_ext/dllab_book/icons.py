@@ -14,6 +14,7 @@ font that the theme's style sheet falls back to is cut to the icons in use and p
 
 import base64
 import io
+import logging
 import re
 import shutil
 from collections.abc import Iterable
@@ -99,6 +100,8 @@ def cut_font(path: Path, characters: Iterable[str], family: str) -> bytes:
     # Slow to import, and needed at the end of a build only.
     from fontTools import subset, ttLib
 
+    # It reports each table that it cuts, which nobody who builds a book wants to read.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     font = ttLib.TTFont(path)
     options = subset.Options(notdef_outline=True, name_IDs=[0, 1, 2, 4, 6, 13, 14])
     subsetter = subset.Subsetter(options)
