@@ -273,7 +273,7 @@ def test_a_browser_that_refuses_to_store(tab):
     assert "This browser refuses to store" in page.locator(".progress-page").inner_text()
     give(page, json.dumps({**GOOD, "read": {"book/foundations/backpropagation": True}}))
     assert page.get_by_label("I read this chapter: 6. Backpropagation").is_checked()
-    # The theme's own scripts ask without catching, and miss the color scheme; the book's own do not.
+    # The theme's own scripts ask without catching, and miss the scheme; the book's own do not.
     theirs = ("The operation is insecure", "Got invalid theme mode")
     assert [fault for fault in window.faults if not any(text in fault for text in theirs)] == []
     own = [fault for fault in stacks if "/progress" in fault or "/quiz.js" in fault]
