@@ -166,7 +166,7 @@ def _figure(title: str, part: str, book: str) -> io.BytesIO:
 
 
 def _draw_network(axes: Any) -> None:
-    """Draw the logo at the right edge: three layers of a network."""
+    """Draw a network of three layers at the right edge."""
     from matplotlib.patches import Circle
 
     layers = [[(905, 245), (905, 385)], [(1005, 175), (1005, 315), (1005, 455)], [(1105, 315)]]
