@@ -62,10 +62,7 @@
       "The activation function and its slope over z from −6 to 6, with the point z of the first unit and the tangent there" });
     const bands = DLLab.svg("g", chart.marks);
     chart.marks.insertBefore(bands, chart.marks.firstChild);
-    const key = DLLab.make("ul", parent, { class: "w-key" });
-    [["w-blue", "value g(z)"], ["w-orange w-key-dashed", "slope g′(z)"], ["w-quiet w-key-faint", "nearly flat: slope below 0.05"]].forEach(([style, text]) => {
-      DLLab.make("span", DLLab.make("li", key, { class: style }), {}, text);
-    });
+    DLLab.key(parent, [["w-blue", "value g(z)"], ["w-orange w-key-dashed", "slope g′(z)"], ["w-quiet w-key-faint", "nearly flat: slope below 0.05"]]);
     DLLab.drag(chart.svg, (event) => {
       ui.set({ z: Math.max(LOW, Math.min(HIGH, Math.round(chart.at(event)[0] * 20) / 20)) });
     });
@@ -126,7 +123,7 @@
   DLLab.widget("activation-slopes", START, function (ui) {
     const presets = DLLab.make("div", null, { class: "w-buttons w-presets" });
     ui.root.insertBefore(presets, ui.root.firstChild);
-    PRESETS.forEach(([text, state]) => ui.button(presets, text, () => ui.set(Object.assign({}, state))));
+    PRESETS.forEach(([text, state]) => ui.button(presets, text, () => ui.set(state)));
     ui.choice(ui.controls, "g", { label: "Activation g", options: NAMES });
     ui.slider(ui.controls, "z", { label: "Pre-activation z₁", min: LOW, max: HIGH, step: 0.05 });
     ui.slider(ui.controls, "layers", { label: "Layers", min: 2, max: 30, step: 1 });

@@ -230,7 +230,7 @@
   DLLab.widget("backprop-graph", START, function (ui) {
     const columns = ui.view.parentNode, presets = DLLab.make("div", null, { class: "w-buttons w-presets" });
     ui.root.insertBefore(presets, columns);
-    PRESETS.forEach(([text, state]) => ui.button(presets, text, () => ui.set(JSON.parse(JSON.stringify(state)))));
+    PRESETS.forEach(([text, state]) => ui.button(presets, text, () => ui.set(state)));
     columns.insertBefore(ui.view, ui.controls); // the graph first, also on a phone
     const parts = {};
     Object.keys(GRAPHS).forEach((name) => {

@@ -243,6 +243,7 @@ window.DLLab = (function () {
     }
 
     self.frame = function (x, y) {
+      self.range = { x: x, y: y };
       const key = x + "|" + y;
       if (self.framed === key) return;
       self.framed = key;
@@ -314,12 +315,6 @@ window.DLLab = (function () {
       return [back(px, self.x, self.range.x[0], self.range.x[1]), back(py, self.y, self.range.y[0], self.range.y[1])];
     };
 
-    self.range = { x: options.x, y: options.y };
-    const frame = self.frame;
-    self.frame = function (x, y) {
-      self.range = { x: x, y: y };
-      frame(x, y);
-    };
     self.frame(options.x, options.y);
     return self;
   }
@@ -359,6 +354,27 @@ window.DLLab = (function () {
     };
   }
 
+  // A key below a picture: [[style, text], ...] with a class such as "w-blue". Returns its items.
+  function key(parent, entries) {
+    const list = make("ul", parent, { class: "w-key" });
+    return entries.map((entry) => {
+      const item = make("li", list, { class: entry[0] });
+      make("span", item, {}, entry[1]);
+      return item;
+    });
+  }
+
+  // A key whose marks are drawn: [[tag, attributes, text], ...], in 26 by 14 units.
+  function marks(parent, entries) {
+    const list = make("ul", parent, { class: "w-marks" });
+    entries.forEach((entry) => {
+      const item = make("li", list);
+      const mark = svg("svg", item, { viewBox: "0 0 26 14", width: 26, height: 14, "aria-hidden": "true", class: "w-chart" });
+      svg(entry[0], mark, entry[1]);
+      item.appendChild(document.createTextNode(entry[2]));
+    });
+  }
+
   // -- one interactive figure ---------------------------------------------------------------------
 
   function Figure(place, name, initial) {
@@ -376,9 +392,10 @@ window.DLLab = (function () {
   }
 
   Figure.prototype = {
-    // Change the state and draw. Controls that show a changed value follow.
+    // Change the state and draw. Controls that show a changed value follow. Arrays are copied, so
+    // that an example can be set as it is.
     set: function (changes) {
-      Object.assign(this.state, changes);
+      Object.assign(this.state, copyOf(changes));
       this.refresh();
       this.remember();
     },
@@ -514,7 +531,7 @@ window.DLLab = (function () {
     reset: function () {
       if (this.stops) this.stops();
       if (this.restart) this.restart();
-      this.set(copyOf(this.initial));
+      this.set(this.initial);
     },
 
     foot: function () {
@@ -553,6 +570,6 @@ window.DLLab = (function () {
   return {
     models: models, widget: widget, make: make, svg: svg, unique: unique, number: number,
     color: color, mix: mix, diverging: diverging, gray: gray, random: random, data: data, float16: float16,
-    canvas: canvas, chart: chart, drag: drag, table: table, ticks: ticks, calm: () => calm.matches,
+    canvas: canvas, chart: chart, drag: drag, table: table, key: key, marks: marks, ticks: ticks, calm: () => calm.matches,
   };
 })();

@@ -250,7 +250,7 @@
     const network = drawNetwork(ui, ui.view);
     const presets = DLLab.make("div", null, { class: "w-buttons w-presets" });
     ui.root.insertBefore(presets, columns);
-    PRESETS.forEach(([name, state]) => ui.button(presets, name, () => ui.set(JSON.parse(JSON.stringify(Object.assign({ step: ALL }, state))))));
+    PRESETS.forEach(([name, state]) => ui.button(presets, name, () => ui.set(Object.assign({ step: ALL }, state))));
     ui.slider(ui.controls, "x1", { label: "Input x₁", min: -1, max: 3, step: 0.05 });
     ui.slider(ui.controls, "x2", { label: "Input x₂", min: -1, max: 3, step: 0.05 });
     makeFields(ui, ui.controls);

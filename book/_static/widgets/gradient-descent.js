@@ -300,7 +300,7 @@
 
   DLLab.widget("gradient-descent", INITIAL, function (ui) {
     const examples = DLLab.make("div", null, { class: "w-buttons w-presets", role: "group", "aria-label": "Examples" });
-    EXAMPLES.forEach((example) => ui.button(examples, example[0], () => { run.stop(); ui.set(JSON.parse(JSON.stringify(example[1]))); }));
+    EXAMPLES.forEach((example) => ui.button(examples, example[0], () => { run.stop(); ui.set(example[1]); }));
     ui.root.insertBefore(examples, ui.root.firstChild);
     ui.controls.parentNode.insertBefore(ui.view, ui.controls); // on a phone the picture comes first
     const showWhatMatters = controls(ui);

@@ -121,8 +121,7 @@
   function presetButtons(ui, parent) {
     const box = DLLab.make("div", parent, { class: "w-buttons", role: "group", "aria-label": "Examples" });
     PRESETS.forEach((preset) => {
-      const copy = () => Object.keys(preset[1]).reduce((all, key) => Object.assign(all, { [key]: preset[1][key].slice() }), {});
-      const button = ui.button(box, preset[0], () => ui.set(copy()));
+      const button = ui.button(box, preset[0], () => ui.set(preset[1]));
       ui.bind(() => {
         const own = ["x"].concat(["k", "r", "b"].map((name) => prefix(ui.state) + name));
         button.setAttribute("aria-pressed", String(own.every((key) => String(ui.state[key]) === String(preset[1][key]))));

@@ -101,16 +101,6 @@
   const LEAST = 0.01; // smaller errors are drawn here; the table has them all
   const penalty = (exponent) => (exponent <= -7 ? 0 : Math.pow(10, exponent));
 
-  function keyOf(parent, entries) {
-    const list = DLLab.make("ul", parent, { class: "w-marks" });
-    entries.forEach(([tag, attributes, text]) => {
-      const item = DLLab.make("li", list);
-      const mark = DLLab.svg("svg", item, { viewBox: "0 0 26 14", width: 26, height: 14, "aria-hidden": "true", class: "w-chart" });
-      DLLab.svg(tag, mark, attributes);
-      item.appendChild(document.createTextNode(text));
-    });
-  }
-
   function addControls(ui) {
     ui.slider(ui.controls, "degree", { label: "Degree", min: 0, max: HIGHEST, step: 1 });
     ui.slider(ui.controls, "points", { label: "Points", min: 6, max: 60, step: 1 });
@@ -127,12 +117,12 @@
   function addCharts(ui) {
     const fits = DLLab.chart(ui.view, { label: "Noisy points, the true curve and the fitted polynomial", x: [0, 1], y: [-2, 2], xlabel: "x", ylabel: "y", height: 230 });
     const line = (style) => ({ d: "M0 7H26", class: "w-line " + style }), dot = (style) => ({ cx: 13, cy: 7, r: 4, class: style });
-    keyOf(ui.view, [
+    DLLab.marks(ui.view, [
       ["circle", dot("w-dot w-ink"), "training"], ["circle", dot("w-hollow w-purple"), "validation"],
       ["path", line("w-quiet w-dashed"), "truth"], ["path", line("w-blue"), "fit"], ["path", line("w-blue w-thin w-faint"), "fits to earlier data"],
     ]);
     const curves = DLLab.chart(ui.view, { label: "Training and validation error for each degree", x: [0, HIGHEST], y: [LEAST, 10], logY: true, xlabel: "degree of the polynomial", ylabel: "squared error", height: 210 });
-    keyOf(ui.view, [
+    DLLab.marks(ui.view, [
       ["path", line("w-green"), "training error"], ["path", line("w-purple w-dashed"), "validation error"],
       ["path", { d: "M13 0V14", class: "w-line w-ink" }, "your degree"],
     ]);

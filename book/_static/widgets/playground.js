@@ -364,21 +364,11 @@
     });
   }
 
-  function key(parent, entries) {
-    const list = DLLab.make("ul", parent, { class: "w-marks" });
-    entries.forEach((entry) => {
-      const item = DLLab.make("li", list);
-      const mark = DLLab.svg("svg", item, { viewBox: "0 0 26 14", width: 26, height: 14, "aria-hidden": "true", class: "w-chart" });
-      DLLab.svg(entry[0], mark, entry[1]);
-      item.appendChild(document.createTextNode(entry[2]));
-    });
-  }
-
   function addPlane(ui) {
     const plane = DLLab.canvas(ui.view, SIDE, SIDE, "The plane of the inputs x1 and x2, colored by what the network answers, with the points and the line at which the answer changes; the numbers stand below.");
     plane.shade = picture(CELLS);
     const dot = (style) => ({ cx: 13, cy: 7, r: 4.5, class: style }), box = (style) => ({ x: 9, y: 3, width: 8, height: 8, class: style });
-    key(ui.view, [
+    DLLab.marks(ui.view, [
       ["circle", dot("w-dot w-orange"), "class 0"], ["rect", box("w-dot w-blue"), "class 1"],
       ["circle", dot("w-hollow w-quiet"), "hollow: for validation"],
       ["path", { d: "M8 2L18 12M8 12L18 2", class: "w-line w-ink" }, "wrong label"],
@@ -389,7 +379,7 @@
   function addLosses(ui) {
     const chart = DLLab.chart(ui.view, { label: "Training and validation loss by epoch", x: [0, 50], y: [0, 1], xlabel: "epoch", ylabel: "loss", height: 200 });
     const across = (style) => ({ d: "M0 7H26", class: "w-line " + style });
-    key(ui.view, [
+    DLLab.marks(ui.view, [
       ["path", across("w-green"), "training"], ["path", across("w-purple w-dashed"), "validation"],
       ["circle", { cx: 13, cy: 7, r: 5, class: "w-hollow w-purple" }, "least validation loss"],
     ]);

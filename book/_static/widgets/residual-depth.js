@@ -75,14 +75,6 @@
     chart.bars("sums", shown, "w-blue");
   }
 
-  function key(parent) {
-    const list = DLLab.make("ul", parent, { class: "w-key" });
-    const item = (style, text) => DLLab.make("span", DLLab.make("li", list, { class: style }), {}, text).parentNode;
-    item("w-orange", "plain chain (squares, dashed)");
-    item("w-blue", "with skips (circles)");
-    return item("w-purple", "normalized after each addition (small squares)");
-  }
-
   function settings(ui) {
     const row = DLLab.make("div", ui.controls, { class: "w-buttons", role: "group", "aria-label": "Chains to start from" });
     Object.keys(PRESETS).forEach((name) => {
@@ -111,7 +103,11 @@
       label: "Size of the gradient before each block, on a logarithmic axis, from the input at the left to the loss at the right.",
       x: [0, 10], y: [0.1, 10], logY: true, xlabel: "blocks, counted from the input",
     });
-    const wornKey = key(ui.view);
+    const wornKey = DLLab.key(ui.view, [
+      ["w-orange", "plain chain (squares, dashed)"],
+      ["w-blue", "with skips (circles)"],
+      ["w-purple", "normalized after each addition (small squares)"],
+    ])[2];
     DLLab.make("p", ui.view, { class: "w-title" }, "Which paths carry it: through j branches, around the others");
     const bars = DLLab.chart(ui.view, {
       label: "Sum of the contributions of all paths through j branches, for j = 0, 1, 2 and so on, as shares of the largest.",

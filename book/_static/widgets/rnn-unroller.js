@@ -109,7 +109,7 @@
   function presetButtons(ui, parent) {
     const box = DLLab.make("div", parent, { class: "w-buttons", role: "group", "aria-label": "Examples" });
     PRESETS.forEach((preset) => {
-      const button = ui.button(box, preset[0], () => ui.set(Object.assign({}, preset[1], { x: preset[1].x.slice() })));
+      const button = ui.button(box, preset[0], () => ui.set(preset[1]));
       ui.bind(() => {
         const same = Object.keys(preset[1]).every((key) => key === "step" || key === "log" || String(ui.state[key]) === String(preset[1][key]));
         button.setAttribute("aria-pressed", String(same));

@@ -1,11 +1,12 @@
 // One logistic neuron on two features of tumors: weights and bias by sliders or by dragging its
 // line, the loss, and gradient descent step by step. The chapter publishes data and trained weights.
+// @needs activations.js
 (function () {
   "use strict";
 
   // -- the neuron: X holds x₁, x₂ of one example after another --------------------------------------
 
-  const sigmoid = (z) => (z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z)));
+  const sigmoid = DLLab.activations.sigmoid.value;
 
   const logits = (X, w, b) => Array.from({ length: X.length / 2 }, (_, i) => X[2 * i] * w[0] + X[2 * i + 1] * w[1] + b);
 
@@ -161,13 +162,6 @@
     arrow.setAttribute("d", "M" + at + "L" + tip + "M" + wing(1) + "L" + tip + "L" + wing(-1));
   }
 
-  function key(parent) {
-    const list = DLLab.make("ul", parent, { class: "w-key" });
-    [["w-blue", "benign (circles)"], ["w-orange", "malignant (squares)"], ["w-ink", "with a rim: on the wrong side"]].forEach((k) => {
-      DLLab.make("span", DLLab.make("li", list, { class: k[0] }), {}, k[1]);
-    });
-  }
-
   function summary(state, X, w) {
     const good = right(X, y, w, state.b).filter(Boolean).length;
     const text = "Loss " + DLLab.number(loss(X, y, w, state.b)) + ", accuracy " + DLLab.number(good / N) + ": " + good + " of " + N + " tumors are on the right side.";
@@ -184,7 +178,7 @@
     controls(ui, (box) => ui.player(box, () => oneStep(ui), { play: "Descend", step: "One step of gradient descent", perSecond: 10 }));
     const chart = DLLab.chart(ui.view, { label: "Tumors by texture and smoothness, the neuron's line and its probability as shading", x: RANGE, y: RANGE, xlabel: "texture x₁", ylabel: "smoothness x₂", width: 400, height: 380 });
     const shade = shading(chart), drawPoints = points(chart), drawLine = line(ui, chart);
-    key(ui.view);
+    DLLab.key(ui.view, [["w-blue", "benign (circles)"], ["w-orange", "malignant (squares)"], ["w-ink", "with a rim: on the wrong side"]]);
     const curve = DLLab.chart(ui.below, { label: "Loss by step of gradient descent", x: [0, 20], y: [0, 1], xlabel: "step of gradient descent", ylabel: "loss", width: 400, height: 150 });
     const table = DLLab.table(ui.below, "The neuron, its slopes, and where one step leads", ["parameter", "value", "slope", "next"]);
     let seen = [], last = "";
