@@ -8,7 +8,8 @@ PY      := $(BIN)/python
 PORT    ?= 8000
 INSTALLED := $(VENV)/.installed
 # The versions that a result depends on stand in constraints.txt and nowhere else.
-EXTRAS  := book,lab,author,grade,test
+# JAX and PyTorch are here because the book runs them beside TensorFlow; the labs need neither.
+EXTRAS := book,lab,author,grade,test,jax,torch
 # Two files of tests at a time: both cores are used, and many tests wait more than they compute.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 # Notebooks and pages are run one by one, on both cores.
