@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from dllab.authoring.backends import find_backend_mistakes
 from dllab.authoring.lint_cells import (
     CHAPTER_WIDTH,
     code_cells,
@@ -72,7 +73,12 @@ def lint_chapter(path: Path) -> list[Problem]:
 
 def lint_chapter_source(notebook: NotebookNode, path: Path) -> list[Problem]:
     """Return the problems of a chapter's notebook."""
-    findings = [*_structure(notebook), *_cells(notebook), *_figures(notebook)]
+    findings = [
+        *_structure(notebook),
+        *_cells(notebook),
+        *_figures(notebook),
+        *find_backend_mistakes(notebook),
+    ]
     findings.sort(key=lambda finding: finding[0] or 0)
     return [Problem(path, cell, None, message) for cell, message in findings]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from dllab.authoring.backends import BACKENDS, find_backend_mistakes
 from dllab.authoring.leaks import find_leaks
 from dllab.authoring.lint_cells import (
     LAB_WIDTH,
@@ -47,6 +48,8 @@ SOLUTION_LINES = 40
 _ROLES = ("setup", "task", "check", "uses-solution", "progress")
 # Tags that Jupyter Book reads on the lab's page.
 _DISPLAY = ("hide-input", "hide-output", "remove-output", "raises-exception")
+# A cell about one framework's own API.
+_BACKEND = tuple(f"only-{backend}" for backend in BACKENDS)
 
 # The id becomes a cell id and usually is the name of the function or class to write.
 _TASK_ID = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
@@ -91,8 +94,10 @@ def _has_known_tags(notebook: NotebookNode, name: str) -> Iterator[Finding]:
     for number, cell in code_cells(notebook):
         task = cell.metadata.get("task")
         for tag in cell.metadata.get("tags", ()):
+            if tag.startswith("only-"):
+                continue  # judged below, in labs and chapters alike
             if tag not in _ROLES + _DISPLAY:
-                known = ", ".join(_ROLES + _DISPLAY)
+                known = ", ".join(_ROLES + _DISPLAY + _BACKEND)
                 yield number, task, f"unknown tag `{tag}`; the tags are {known}"
         roles = [tag for tag in cell.metadata.get("tags", ()) if tag in _ROLES]
         if len(roles) > 1:
@@ -256,6 +261,11 @@ def _keeps_cells_small(notebook: NotebookNode, name: str) -> Iterator[Finding]:
             yield number, task, message
 
 
+def _runs_on_each_backend(notebook: NotebookNode, name: str) -> Iterator[Finding]:
+    for number, sentence in find_backend_mistakes(notebook):
+        yield number, notebook.cells[number - 1].metadata.get("task"), sentence
+
+
 RULES: tuple[Rule, ...] = (
     _has_title,
     _has_known_tags,
@@ -271,6 +281,7 @@ RULES: tuple[Rule, ...] = (
     _adds_up,
     _reads_well_anywhere,
     _keeps_cells_small,
+    _runs_on_each_backend,
 )
 
 
