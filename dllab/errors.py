@@ -12,6 +12,7 @@ __all__ = [
     "CourseFileError",
     "DLLabError",
     "DamagedDataError",
+    "DeviceError",
     "ExportError",
     "FingerprintError",
     "GradebookError",
@@ -31,6 +32,8 @@ __all__ = [
     "WeightsUnavailableError",
     "WireError",
     "WorkerError",
+    "WorkerFailedError",
+    "WorkerTimeoutError",
 ]
 
 
@@ -56,6 +59,10 @@ class UnknownDatasetError(DLLabError, KeyError):
 
 class DamagedDataError(DLLabError):
     """A data file is missing or its content does not match its recorded hash."""
+
+
+class DeviceError(DLLabError, RuntimeError):
+    """The devices of this machine or of this framework cannot do what was asked."""
 
 
 class UnknownModelError(DLLabError, KeyError):
@@ -123,6 +130,14 @@ class WorkerError(GradingError):
 
 class SandboxMissingError(GradingError):
     """Students' code cannot be confined on this machine."""
+
+
+class WorkerFailedError(DLLabError):
+    """A worker of a training cluster ended too early; the message shows its last lines."""
+
+
+class WorkerTimeoutError(DLLabError, TimeoutError):
+    """A worker of a training cluster did not do in time what was waited for."""
 
 
 class ExportError(DLLabError):
