@@ -21,6 +21,7 @@ __all__ = [
     "NoSubmissionsError",
     "NotebookError",
     "ParameterError",
+    "ParityError",
     "SandboxMissingError",
     "ShapeError",
     "TrainingDivergedError",
@@ -138,6 +139,10 @@ class WorkerFailedError(DLLabError):
 
 class WorkerTimeoutError(DLLabError, TimeoutError):
     """A worker of a training cluster did not do in time what was waited for."""
+
+
+class ParityError(DLLabError):
+    """A way of computing a model gave no answer, or one of another form than the reference."""
 
 
 class ExportError(DLLabError):
