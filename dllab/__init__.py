@@ -7,6 +7,7 @@
 - `scratch`: the NumPy engine that the book derives
 - `train`, `plot`, `data`, `explain`: training with progress, figures, data sets, and what a
   model looks at
+- `gradients`: the slopes of a number, by whatever backend Keras runs on
 - `pretrained`: networks that have already learned, one of them offline
 - `metrics`: scores for classifiers, and how uncertain they are
 
@@ -31,6 +32,7 @@ _SUBMODULES = (
     "data",
     "errors",
     "explain",
+    "gradients",
     "metrics",
     "plot",
     "scratch",

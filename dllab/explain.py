@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from dllab.errors import ParameterError, ShapeError
+from dllab.gradients import gradient
 
 __all__ = ["fast_gradient_sign", "grad_cam", "input_gradient", "occlusion", "saliency"]
 
@@ -54,7 +55,7 @@ def input_gradient(model: Any, images: Any, classes: Any = None, *, of: str = "s
         return score if of == "score" else ops.sum(ops.logsumexp(logits, axis=1)) - score
 
     with _logits(model):
-        return _gradient(total, x)
+        return gradient(total, x)
 
 
 def saliency(model: Any, images: Any, classes: Any = None) -> np.ndarray:
@@ -200,7 +201,7 @@ def grad_cam(
             with _watched(found, lambda maps: maps + nudge):
                 return ops.sum(model(x, training=False) * chosen)
 
-        slopes = _gradient(score, np.zeros_like(maps))
+        slopes = gradient(score, np.zeros_like(maps))
     importance = slopes.mean(axis=(1, 2), keepdims=True)  # (batch, 1, 1, channels)
     heat = (importance * maps).sum(axis=-1)
     if resize:
@@ -358,31 +359,6 @@ def _scores(model: Any, images: np.ndarray, chosen: np.ndarray, batch_size: int)
         for start in range(0, len(images), batch_size)
     ]
     return (np.concatenate(parts) * chosen).sum(axis=1)
-
-
-def _gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
-    """The gradient of a number at `x`, by whatever backend Keras runs on."""
-    import keras
-
-    backend = keras.backend.backend()
-    value = keras.ops.convert_to_tensor(x)
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(value)
-            number = function(value)
-        return _numpy(tape.gradient(number, value))
-    if backend == "jax":
-        import jax
-
-        return _numpy(jax.grad(function)(value))
-    if backend == "torch":
-        import torch
-
-        value = value.detach().requires_grad_(True)
-        return _numpy(torch.autograd.grad(function(value), value)[0])
-    raise ParameterError(f"Keras's backend {backend!r} has no gradients; use tensorflow.")
 
 
 def _numpy(value: Any) -> np.ndarray:

@@ -12,8 +12,8 @@ that says so and why: the reason for which it is left out elsewhere.
 import ast
 import builtins
 import symtable
-from collections.abc import Iterator
-from copy import deepcopy
+from collections.abc import Iterable, Iterator
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
@@ -140,16 +140,33 @@ def _names(source: str) -> tuple[set[str], set[str]]:
     """Return the names that a cell needs from elsewhere, and those that it gives a value."""
     tree = parse(source)
     needs: set[str] = set()
-    binds: set[str] = set()
-    for statement in () if isinstance(tree, str) else tree.body:
-        table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
-        needs |= _globals(table) - binds - set(dir(builtins))
+    binds = set(dir(builtins))
+    for part in () if isinstance(tree, str) else _in_order(tree.body):
+        table = symtable.symtable(ast.unparse(part), "<cell>", "exec")
+        needs |= _globals(table) - binds
         binds |= {
             symbol.get_name()
             for symbol in table.get_symbols()
             if symbol.is_assigned() or symbol.is_imported()
         }
-    return needs, binds
+    return needs, binds - set(dir(builtins))
+
+
+def _in_order(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield statements as they run: the head of a loop or a block, then what it holds."""
+    for statement in statements:
+        if not isinstance(statement, ast.For | ast.While | ast.If | ast.With | ast.Try):
+            yield statement
+            continue
+        head = copy(statement)
+        inside: list[ast.stmt] = []
+        for name in ("body", "handlers", "orelse", "finalbody"):
+            for child in getattr(statement, name, ()):
+                inside += child.body if isinstance(child, ast.ExceptHandler) else [child]
+            if hasattr(head, name):
+                setattr(head, name, [ast.Pass()] if name in ("body", "finalbody") else [])
+        yield head
+        yield from _in_order(inside)
 
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
