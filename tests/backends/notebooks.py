@@ -33,7 +33,7 @@ BACKENDS = [name for name in CHOSEN if find_spec(name)]
 
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch")
 # What of the package brings Keras in: parts that are imported, functions that are called.
-PARTS = {f"dllab.{part}" for part in ("train", "explain", "pretrained", "devices", "parity")}
+PARTS = {f"dllab.{part}" for part in ("train", "explain", "gradients", "pretrained")}
 FUNCTIONS = {"device", "set_seed", "batches"}
 
 SETTINGS = {
@@ -48,6 +48,8 @@ SETTINGS = {
         "1",
     ),
     # JAX has no setting for one thread; this keeps one operation on one.
+    # The chapters compare in double precision, which JAX has only on request.
+    "JAX_ENABLE_X64": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
 }
 
@@ -64,13 +66,18 @@ class Source:
         return self.path.stem
 
     @property
+    def is_lab(self) -> bool:
+        """Whether it is a lab, whose solution earns points."""
+        return self.path.is_dir()
+
+    @property
     def folder(self) -> Path:
         """The folder that the notebook runs in."""
-        return ROOT / "labs" if self.path.is_dir() else self.path.parent
+        return ROOT / "labs" if self.is_lab else self.path.parent
 
     def notebook(self) -> NotebookNode:
         """The chapter's notebook, or the lab's with every task solved."""
-        if self.path.is_dir():
+        if self.is_lab:
             return read_lab(self.path).solution_notebook()
         return read_myst(self.path)
 
@@ -92,6 +99,13 @@ def sources() -> list[Source]:
 def uses_keras(notebook: NotebookNode) -> bool:
     """Whether a cell imports a framework, or uses a part of the package that does."""
     return any(_brings_keras(node) for node in _nodes(notebook))
+
+
+def with_proof_of_points(notebook: NotebookNode) -> NotebookNode:
+    """Add a cell that fails unless the lab's checks give every point."""
+    proof = "assert (score := lab.progress()).points == score.max_points, str(score)"
+    notebook.cells.append(new_code_cell(proof))
+    return notebook
 
 
 def without_keras(notebook: NotebookNode) -> NotebookNode:
