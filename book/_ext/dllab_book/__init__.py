@@ -5,6 +5,7 @@
 - `ahead`: several chapters run at once, before they are read
 - `project`: the addresses of the repository and the site, from `pyproject.toml`
 - `quiz`, `try_it`, `misconceptions`, `data_cards`: the directives that the chapters use
+- `tabs`: cells of several frameworks, one behind the other
 - `progress`, `glossary`: what a page tells the scripts that keep a reader's progress and show
   definitions
 - `finding`: a box that narrows a long list
@@ -32,6 +33,7 @@ from . import (
     publishing,
     quiz,
     site,
+    tabs,
     try_it,
 )
 
@@ -52,6 +54,7 @@ def setup(app: "Sphinx") -> dict[str, Any]:
         misconceptions,
         quiz,
         try_it,
+        tabs,
         data_cards,
         downloads,
         publishing,
