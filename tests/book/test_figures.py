@@ -11,7 +11,7 @@ FOLDER = ROOT / "book" / "_static" / "widgets"
 PLACE = re.compile(r"^(`{3,}|:{3,})\{try-it\} (\S+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 CHAPTERS = sorted(
     path
-    for part in ("start", "foundations", "training", "architectures")
+    for part in ("start", "foundations", "training", "architectures", "systems")
     for path in (ROOT / "book" / part).glob("*.md")
 )
 PLACES = {
