@@ -150,9 +150,9 @@ def _lstm(rng: np.random.Generator) -> Case:
             "lstm.bias": rng.normal(size=16) / 2,
         }
         | _dense(rng, "logits", 4, 3),
-        x=rng.normal(size=(4, 6, 3)),
+        x=rng.normal(size=(4, 4, 3)),
         labels=rng.integers(3, size=4),
-        mask=np.arange(6) < np.array([[6], [1], [4], [3]]),
+        mask=np.arange(4) < np.array([[4], [1], [3], [2]]),
         optimizer="rmsprop",
         settings={"learning_rate": 0.01, "rho": 0.9, "epsilon": 1e-7},
         state={},
@@ -168,7 +168,7 @@ def _gru(rng: np.random.Generator) -> Case:
             "gru.bias": rng.normal(size=(2, 12)) / 2,
         }
         | _dense(rng, "logits", 4, 3),
-        x=rng.normal(size=(4, 6, 3)),
+        x=rng.normal(size=(4, 4, 3)),
         labels=rng.integers(3, size=4),
         optimizer="adamw",
         settings={"learning_rate": 0.01, "weight_decay": 0.1}

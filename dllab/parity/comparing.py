@@ -178,8 +178,7 @@ def compare(
     cases = _known(cases, CASES, "cases")
     ways = _known(ways, WAYS, "ways")
     dtypes = _known(dtypes, DTYPES, "dtypes")
-    missing = [name for name in FRAMEWORKS if find_spec(name) is None]
-    skipped = [way for way in ways if _framework(way) in missing]
+    skipped = [way for way in ways if not installed(way)]
     here = [way for way in ways if way not in skipped and way != "scratch"]
     references = {name: run("scratch", case(name)) for name in cases}
     found = _in_processes(cases, here, dtypes)
@@ -199,6 +198,11 @@ def _differences(outcome: Outcome, reference: Outcome) -> dict[str, float | None
         name: relative_difference(getattr(outcome, name), getattr(reference, name))
         for name in QUANTITIES
     }
+
+
+def installed(way: str) -> bool:
+    """Tell whether the framework of a way is installed; the scratch needs none."""
+    return way == "scratch" or find_spec(_framework(way)) is not None
 
 
 def _framework(way: str) -> str:

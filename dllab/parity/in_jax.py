@@ -100,13 +100,14 @@ def _run(case: Case) -> Outcome:
         jax.value_and_grad(loss_of, argnums=(0, 1) if real_inputs else (0,), has_aux=True),
         static_argnums=5,
     )
+    step = jax.jit(step, static_argnames=("t", *case.settings))  # plain numbers stay exact
     answers, memory = [], dict.fromkeys(w)
     for t in range(1, case.steps + 1):
         (loss, (logits, state)), gradients = gradients_of(w, x, state, mask, labels, model)
         answers.append((logits, loss, gradients))
         for name, g in gradients[0].items():  # arrays are immutable: `w` gets new ones
             w[name], memory[name] = step(w[name], g, memory[name], t, **case.settings)
-    predictions, _ = model(w, state, x, mask, training=False)
+    predictions, _ = jax.jit(model, static_argnames="training")(w, state, x, mask, training=False)
     logits, loss, gradients = jax.tree.map(np.asarray, answers[0])
     return Outcome(
         outputs=logits,
