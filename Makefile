@@ -63,7 +63,7 @@ test: lint test-unit test-labs test-notebooks test-grading test-book test-browse
 test-unit: $(INSTALLED)  ## the package
 	@tools/system_packages.sh bubblewrap
 	$(PY) -m pytest $(SIDE_BY_SIDE) tests --ignore=tests/labs --ignore=tests/packaging --ignore=tests/notebooks \
-	  --ignore=tests/grading --ignore=tests/book --ignore=tests/browser --ignore=tests/backends
+	  --ignore=tests/grading --ignore=tests/book --ignore=tests/browser --ignore=tests/backends --ignore=tests/gpu
 
 test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, variants; the wheel
 	$(PY) -m pytest tests/labs tests/packaging

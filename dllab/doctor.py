@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,6 +27,7 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 _DISK, _MEMORY = 2.0, 4.0  # GB that a learner should have
 # What the course needs; the rest is advice.
 _REQUIRED = ("Python", "Packages", "Keras backend", "Accelerator", "Data")
+_WHOLE_MESSAGE = 'python -c "import keras" shows the whole message'
 _PATIENCE = 120  # seconds; a cold disk needs one for TensorFlow
 
 
@@ -168,8 +170,30 @@ _ASK = (
 
 
 def _accelerator() -> Finding:
-    name = "Accelerator"
-    step = 'python -c "import keras" shows the whole message'
+    ok, text = _device_of(_configured_backend())
+    return Finding("Accelerator", ok, text, _WHOLE_MESSAGE)
+
+
+def _other_frameworks() -> Finding:
+    """What the frameworks that Keras does not use now would compute on."""
+    active = _configured_backend()
+    others = [name for name in _BACKENDS if name != active and importlib.util.find_spec(name)]
+    if not others:
+        return Finding("Other frameworks", True, "none; the labs need none")
+    with ThreadPoolExecutor() as pool:  # each takes seconds to import, most of them waiting
+        answers = list(pool.map(_device_of, others))
+    # of a sentence that works, what it works on is enough
+    texts = [
+        text.split(": ")[0] if ok else f"{name}: {text}"
+        for name, (ok, text) in zip(others, answers, strict=True)
+    ]
+    return Finding(
+        "Other frameworks", all(ok for ok, _ in answers), "; ".join(texts), _WHOLE_MESSAGE
+    )
+
+
+def _device_of(backend: str) -> tuple[bool, str]:
+    """Whether Keras starts on a backend, in a process of its own, and what it computes on."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _ASK],
@@ -178,15 +202,19 @@ def _accelerator() -> Finding:
             errors="replace",
             timeout=_PATIENCE,
             # the same dllab as here, installed or not
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={
+                **os.environ,
+                "KERAS_BACKEND": backend,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
         )
     except subprocess.TimeoutExpired:
-        return Finding(name, False, f"no answer within {_PATIENCE} s", step)
+        return False, f"no answer within {_PATIENCE} s"
     answers = [line for line in done.stdout.splitlines() if line.startswith("@")]
     if done.returncode != 0 or not answers:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        return Finding(name, False, f"Keras does not start: {last[:160]}", step)
-    return Finding(name, True, json.loads(answers[-1][1:])[0])
+        return False, f"Keras does not start: {last[:160]}"
+    return True, json.loads(answers[-1][1:])[0]
 
 
 def _jupyter() -> Finding:
@@ -250,6 +278,7 @@ _CHECKS: dict[str, Callable[[], Finding]] = {
     "Packages": _packages,
     "Keras backend": _backend,
     "Accelerator": _accelerator,
+    "Other frameworks": _other_frameworks,
     "Jupyter": _jupyter,
     "Data": _data,
     "Disk": _disk,

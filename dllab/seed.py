@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+import os
 import random
 
 import numpy as np
@@ -23,12 +24,14 @@ def set_seed(seed: int, deterministic_ops: bool = False) -> None:
 
     Args:
         seed: an integer from 0 to 2**32 - 1.
-        deterministic_ops: also make TensorFlow choose kernels that sum in a fixed order, which
-            matters on a GPU. It cannot be undone, and gives other numbers than without it.
+        deterministic_ops: also make the backend choose kernels that sum in a fixed order, which
+            matters on a GPU; an operation that has none raises an error of the framework. It
+            holds until the process ends and can give other numbers than without it. JAX reads
+            it once: ask for it before the first computation.
 
     Raises:
         ParameterError: `seed` is not such an integer, or `deterministic_ops` was asked for
-            without TensorFlow.
+            without Keras.
 
     Example:
         >>> set_seed(1)
@@ -53,11 +56,31 @@ def set_seed(seed: int, deterministic_ops: bool = False) -> None:
 
 
 def _fix_order_of_sums() -> None:
-    if not importlib.util.find_spec("tensorflow"):
+    if not importlib.util.find_spec("keras"):
         raise ParameterError(
-            "`deterministic_ops=True` needs TensorFlow, which is not installed. Leave it out, "
-            "or install TensorFlow."
+            "`deterministic_ops=True` needs Keras, which is not installed. Leave it out, "
+            "or install Keras."
         )
-    import tensorflow as tf
+    import keras
 
-    tf.config.experimental.enable_op_determinism()
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif backend == "jax":
+        # on a processor JAX's sums always have one order
+        _add_to_environment("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+    elif backend == "torch":
+        import torch
+
+        # cuBLAS asks for it, when its first product is computed
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+
+
+def _add_to_environment(name: str, option: str) -> None:
+    options = os.environ.get(name, "").split()
+    if option not in options:
+        os.environ[name] = " ".join([*options, option])

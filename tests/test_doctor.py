@@ -109,6 +109,24 @@ def test_a_backend_that_crashes_is_a_finding(answers, answer, said):
     assert said in found.text
 
 
+def test_the_frameworks_beside_the_active_one_are_told_shortly(answers, monkeypatch):
+    """What they compute on, or why not; a broken one is no failure of the course."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: True)
+    answers(stdout='@["GPU Test with X: memory grows; more", "gpu"]')
+    assert doctor._other_frameworks().text == "GPU Test with X; GPU Test with X"
+    answers(returncode=1, stderr="ImportError: libcuda")
+    found = doctor._other_frameworks()
+    assert not found.ok
+    assert found.text.startswith("tensorflow: Keras does not start: ImportError: libcuda; torch: ")
+    assert "Other frameworks" not in doctor._REQUIRED
+
+
+def test_one_framework_is_enough(monkeypatch):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert doctor._other_frameworks().ok
+
+
 def test_a_check_that_cannot_run_keeps_whether_it_is_required(answers, monkeypatch):
     """An accelerator that cannot be examined must not count as fine."""
     answers(error=OSError("cannot fork"))

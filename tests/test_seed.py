@@ -1,7 +1,9 @@
 """One call makes Python's, NumPy's and Keras's random numbers repeat."""
 
+import os
 import random
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -45,18 +47,57 @@ def test_python_and_numpy_are_seeded_where_keras_is_missing(monkeypatch):
     assert random.random() == first
 
 
-def test_a_fixed_order_of_sums_needs_tensorflow(monkeypatch):
+def test_a_fixed_order_of_sums_needs_keras(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(ParameterError, match="needs TensorFlow"):
+    with pytest.raises(ParameterError, match="needs Keras"):
         dllab.set_seed(0, deterministic_ops=True)
 
 
-def test_a_fixed_order_of_sums_is_turned_on(monkeypatch):
+@pytest.fixture
+def backend(monkeypatch):
+    """Pretend that Keras runs on another backend, and put back what the seed sets for it."""
+    import keras
+
+    for name in ("XLA_FLAGS", "CUBLAS_WORKSPACE_CONFIG"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+    def choose(name):
+        monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: None)
+        monkeypatch.setattr(keras.backend, "backend", lambda: name)
+
+    return choose
+
+
+def test_a_fixed_order_of_sums_is_turned_on(backend, monkeypatch):
     import tensorflow as tf
 
     calls = []
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: calls.append(True))
+    backend("tensorflow")
     dllab.set_seed(0)
     assert calls == []
     dllab.set_seed(0, deterministic_ops=True)
     assert calls == [True]
+
+
+def test_torch_is_asked_for_a_fixed_order_too(backend, monkeypatch):
+    calls = []
+    cudnn = types.SimpleNamespace(benchmark=True)
+    torch = types.SimpleNamespace(
+        use_deterministic_algorithms=calls.append, backends=types.SimpleNamespace(cudnn=cudnn)
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    backend("torch")
+    dllab.set_seed(0, deterministic_ops=True)
+    assert calls == [True]
+    assert cudnn.benchmark is False
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_jax_gets_its_option_once_beside_others(backend, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
+    backend("jax")
+    for _ in range(2):
+        dllab.set_seed(0, deterministic_ops=True)
+    assert os.environ["XLA_FLAGS"] == "--xla_dump_to=here --xla_gpu_deterministic_ops=true"

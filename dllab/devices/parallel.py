@@ -8,6 +8,7 @@ from typing import Any, Literal
 from dllab.errors import DeviceError, ParameterError
 
 _GUIDE = "keras.io/guides/distributed_training_with_torch"
+_UNEVEN = "IndivisibleError"  # JAX's, which has no public name
 
 
 def virtual_devices(
@@ -118,10 +119,75 @@ def _jax_data_parallel(names: Sequence[str]) -> Iterator[Any]:
         with distribution.scope():
             yield distribution
     except ValueError as error:
-        if type(error).__name__ != "IndivisibleError":
+        if type(error).__name__ != _UNEVEN:
             raise
         raise DeviceError(
             f"A batch cannot be shared equally by {len(names)} devices. Choose a `batch_size` "
             f"that is a multiple of {len(names)}, and leave out the rest of the last batch: "
             "`x[: len(x) // batch_size * batch_size]`."
         ) from error
+
+
+def average_gradients(model: Any) -> None:
+    """Train one Keras model in several PyTorch processes, each with its share of the batch.
+
+    The weights of process 0 go to all; from then on, whatever `fit` or a loop of your own
+    differentiates, each weight's gradient becomes its mean over the processes before the
+    optimizer sees it, so that the weights stay equal. That is what PyTorch's
+    `DistributedDataParallel` does around a loop of your own; Keras's `fit` calls the model
+    itself and would pass it by.
+
+    Every process needs the same number of batches, of equal sizes: a process that has one batch
+    less leaves the others waiting. Each keeps the running averages of its own
+    `BatchNormalization` layers.
+
+    Used in {ref}`chapter-gpus`.
+
+    Args:
+        model: A built Keras model.
+
+    Raises:
+        DeviceError: The backend is not PyTorch, or this process belongs to no group.
+        ParameterError: `model` is not built yet.
+
+    Source: S. Li et al., "PyTorch Distributed: Experiences on Accelerating Data Parallel
+    Training", 2020 (doi.org/10.14778/3415478.3415530).
+
+    Example:
+        With `torchrun --nproc-per-node=2 train.py`, and in train.py before Keras is imported
+        `os.environ["KERAS_TORCH_DEVICE"] = "cuda:" + os.environ["LOCAL_RANK"]`:
+
+        >>> torch.distributed.init_process_group()  # doctest: +SKIP
+        >>> average_gradients(model)  # doctest: +SKIP
+        >>> model.fit(x[rank::2], y[rank::2], batch_size=32)  # doctest: +SKIP
+    """
+    import keras
+
+    if (backend := keras.backend.backend()) != "torch":
+        raise DeviceError(
+            f"`average_gradients` needs the PyTorch backend, not {backend}; "
+            "use `device().data_parallel()`."
+        )
+    import torch.distributed as group
+
+    if not (group.is_available() and group.is_initialized()):
+        raise DeviceError(
+            "`average_gradients` needs a group of processes. Start them with torchrun and call "
+            "`torch.distributed.init_process_group()` first."
+        )
+    if not model.built:
+        raise ParameterError(
+            "`model` must be built, so that it has weights; give it an `Input`, or call it once."
+        )
+    for variable in model.weights:
+        group.broadcast(variable.value.data, src=0)
+    for variable in model.trainable_weights:
+        variable.value.register_post_accumulate_grad_hook(_average_over_processes)
+
+
+def _average_over_processes(weight: Any) -> None:
+    import torch.distributed as group
+
+    # Gloo, which works without a GPU, knows the sum and not the mean
+    group.all_reduce(weight.grad)
+    weight.grad /= group.get_world_size()
