@@ -1,10 +1,12 @@
 """Measure ways to train a small network on this CPU; write `build/bench/training.json` and `.md`.
 
-Two questions, each answered by ratios measured in the same run, rounds taken in turns:
+Three questions, each answered by ratios measured in the same run, rounds taken in turns:
 
 - how long the engine (`dllab.scratch`) takes against `model.fit` for the same network, and
 - which options make `fit` itself faster: several steps an execution, a cached pipeline, a whole
-  epoch in one `tf.function`, XLA, a larger batch; and what an eager loop costs.
+  epoch in one `tf.function`, XLA, a larger batch; and what an eager loop costs;
+- what `train.fit` makes of them: its settings, and each part of them, against plain `model.fit`
+  with shuffled data and validation. This one runs on each backend: `KERAS_BACKEND=jax`.
 
 Every way starts from the same weights and sees the batches in the same order; that it ends with
 the same loss is checked before it is timed. The first call, which compiles, is timed apart.
@@ -14,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +29,7 @@ import tensorflow as tf
 from bench import OUT, compare, seconds
 
 import dllab
-from dllab import scratch
+from dllab import scratch, train
 
 BATCH = 32
 RATE = 0.05
@@ -101,6 +104,104 @@ def cnn(examples: int = 2048, epochs: int = 2) -> Task:
 
     x = x[:examples, ..., np.newaxis]
     return Task("CNN 8-16, mnist5k", x, y[:examples], engine, layers, epochs)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of `train.fit`.
+
+    Attributes:
+        name: what the table calls it.
+        data: the data set, with `train` and `validation`.
+        layers: makes the network's layers.
+        epochs: how many epochs one measurement takes.
+        examples: how many of the training examples it sees; the last batch is a smaller one.
+    """
+
+    name: str
+    data: Any
+    layers: Callable[[], list[keras.Layer]]
+    epochs: int
+    examples: int
+
+
+def runs(scale: int = 1) -> list[Run]:
+    """A dense, a convolutional and a recurrent network; `scale` divides the examples."""
+    dense, conv = keras.layers.Dense, keras.layers.Conv2D
+    digits, mnist = dllab.load("digits"), dllab.load("mnist5k")
+
+    def convolutional() -> list[keras.Layer]:
+        pool = keras.layers.MaxPooling2D
+        first, second = conv(8, 3, activation="relu"), conv(16, 3, activation="relu")
+        image = keras.layers.Reshape((28, 28, 1))
+        return [image, first, pool(2), second, pool(2), keras.layers.Flatten(), dense(10)]
+
+    return [
+        Run(
+            "MLP 64-64-10 with dropout, digits",
+            digits,
+            lambda: [
+                keras.layers.Flatten(),
+                dense(64, "relu"),
+                keras.layers.Dropout(0.2),
+                dense(64, "relu"),
+                dense(10),
+            ],
+            10,
+            1000 // scale,
+        ),
+        Run("CNN 8-16, mnist5k", mnist, convolutional, 2, 2000 // scale),
+        Run(
+            "LSTM 32, digits row by row",
+            digits,
+            lambda: [keras.layers.LSTM(32), dense(10)],
+            4,
+            1000 // scale,
+        ),
+    ]
+
+
+def by_train(run: Run, settings: train.Settings | str, batch: int = BATCH) -> Way:
+    """Train with `train.fit`, with settings of its own choice ("auto"), "plain" or others."""
+    x, y = (part[: run.examples] for part in run.data.train)
+    dllab.set_seed(0)
+    model = keras.Sequential([keras.Input(x.shape[1:]), *run.layers()])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    options = {"batch_size": batch, "progress": False, "settings": settings}
+    return lambda epochs: train.fit(model, (x, y), run.data.validation, epochs=epochs, **options)
+
+
+def train_settings() -> dict[str, train.Settings | str]:
+    """Name what `train.fit` is measured with: its own choice, and what that is made of."""
+    parts: dict[str, train.Settings | str] = {"`train.fit`": "auto"}
+    if keras.backend.backend() != "torch":  # Keras runs one step a call there
+        for count in (4, 16, 64):
+            parts[f"{count} steps in one call"] = train.Settings(count, False, "measured")
+    if keras.backend.backend() == "tensorflow":
+        parts["batches cut in advance"] = train.Settings(None, True, "measured")
+    return parts
+
+
+def bench_train(run: Run, rounds: int) -> list[dict]:
+    """Measure `train.fit` and the options that it chooses from against plain `model.fit`."""
+    peer = by_train(run, "plain")
+    plain = peer(run.epochs).metrics["loss"]
+    rows = []
+    for name, settings in train_settings().items():
+        fit = by_train(run, settings)
+        start = time.perf_counter()
+        history = fit(run.epochs)
+        first = time.perf_counter() - start
+        check_same(name, history.metrics["loss"][-1], plain[-1])
+        row = compare(
+            f"{run.name} ({keras.backend.backend()}): {name} / plain `model.fit`",
+            lambda fit=fit: fit(run.epochs),
+            lambda: peer(run.epochs),
+            rounds,
+        )
+        rows.append({**row, "first_call_s": first})
+    return rows
 
 
 def keras_model(task: Task, **options: Any) -> keras.Model:
@@ -254,12 +355,15 @@ def write(rows: list[dict]) -> None:
 
 
 def main() -> None:
-    """Measure both networks; `--rounds` sets how often."""
+    """Measure all networks; `--rounds` sets how often."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each way")
     rounds = parser.parse_args().rounds
     tf.config.set_visible_devices([], "GPU")  # this compares ways to use a processor
-    write([row for task in (mlp(), cnn()) for row in bench(task, rounds)])
+    rows = [row for run in runs() for row in bench_train(run, rounds)]
+    if keras.backend.backend() == "tensorflow":  # the loops are TensorFlow's own
+        rows += [row for task in (mlp(), cnn()) for row in bench(task, rounds)]
+    write(rows)
 
 
 if __name__ == "__main__":

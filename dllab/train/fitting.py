@@ -3,14 +3,17 @@
 - `fit(model, train, validation)`: train with progress, early stopping and clear errors
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dllab.errors import ParameterError, ShapeError, TrainingDivergedError
 from dllab.seed import set_seed
+from dllab.train.batches import batches, plain_arrays
 from dllab.train.history import History
-from dllab.train.progress import Quiet, choose
+from dllab.train.progress import Quiet
+from dllab.train.progress import choose as choose_display
+from dllab.train.settings import PLAIN, Settings, applied, choose
 
 __all__ = ["fit"]
 
@@ -25,8 +28,13 @@ def fit(
     patience: int | None = None,
     seed: int | None = 0,
     progress: bool = True,
+    settings: Literal["auto", "plain"] | Settings = "auto",
 ) -> History:
     """Train a compiled Keras model.
+
+    A small model runs several steps in one call and gets its batches cut in advance, which
+    changes how long training takes and no result (`dllab.train.settings`). The model is left
+    as it was compiled.
 
     Args:
         model: A Keras model; call `model.compile(...)` first.
@@ -40,9 +48,11 @@ def fit(
         seed: Seeds Python, NumPy and Keras (`dllab.set_seed`) before the first batch, so that
             the data is shuffled alike on each call. None leaves the generators as they are.
         progress: Whether to show progress and a summary.
+        settings: "auto" chooses the fastest way that leaves the results as they are; "plain"
+            runs exactly `model.fit(x, y, …)`; or `Settings` of your own.
 
     Returns:
-        The run's `History`.
+        The run's `History`; its `settings` says what was chosen, and why.
 
     Raises:
         ParameterError: The model is not a compiled Keras model, the data is empty, or an
@@ -51,30 +61,69 @@ def fit(
         TrainingDivergedError: The loss became NaN or infinite.
     """
     _check_options(epochs, batch_size, patience, validation)
+    _check_settings(settings)
     _check_model(model)
     x, y = _pair(train, "train")
     held_out = None if validation is None else _pair(validation, "validation")
     if seed is not None:
         set_seed(seed)
-    with choose(epochs) if progress else Quiet(epochs) as display:
+    if not isinstance(settings, Settings):
+        auto = settings == "auto"
+        settings = _chosen(model, x, y, batch_size, epochs) if auto else PLAIN
+    with choose_display(epochs) if progress else Quiet(epochs) as display:
         report, *others = callbacks = _callbacks(display, patience)
-        model.fit(
-            x,
-            y,
-            validation_data=held_out,
-            epochs=epochs,
-            batch_size=batch_size,
-            verbose=0,
-            callbacks=callbacks,
-        )
+        data = _data(x, y, held_out, batch_size, settings.cut_in_advance)
+        with applied(model, settings):
+            model.fit(**data, epochs=epochs, verbose=0, callbacks=callbacks)
         if report.diverged:
             metric, epoch = report.diverged
             display.finish(f"stopped after epoch {epoch}")
             raise TrainingDivergedError(_divergence(metric, epoch, x, y))
         ran = len(report.metrics["loss"])
-        history = History(list(range(1, ran + 1)), report.metrics, restored=bool(others))
+        numbers = list(range(1, ran + 1))
+        history = History(numbers, report.metrics, restored=bool(others), settings=settings)
         display.finish(str(history))
     return history
+
+
+def _chosen(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int, epochs: int) -> Settings:
+    """Choose the settings for this model on the active backend and device."""
+    import keras
+
+    backend = keras.backend.backend()
+    if not plain_arrays(x, y):
+        return Settings(None, False, "the data holds something other than numbers")
+    values = (x.size + y.size) // len(x)
+    return choose(
+        model, len(x), batch_size, backend, _device(backend), epochs=epochs, values=values
+    )
+
+
+def _device(backend: str) -> str:
+    """What computes: "cpu" or "gpu"; `dllab.device()` would set it up as well."""
+    if backend == "jax":
+        import jax
+
+        return str(jax.default_backend())
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return "gpu" if tf.config.get_visible_devices("GPU") else "cpu"
+    return "cpu"
+
+
+def _data(x: Any, y: Any, held_out: Any, batch_size: int, cut: bool) -> dict[str, Any]:
+    """The data as `model.fit` takes it: arrays, or pipelines of batches in the same order."""
+    if not cut:
+        return {"x": x, "y": y, "batch_size": batch_size, "validation_data": held_out}
+    shuffled = batches(x, y, batch_size, shuffle=True)
+    data = {"x": shuffled, "shuffle": False, "validation_data": held_out}
+    if held_out is None:
+        return data
+    held_x, held_y = held_out
+    if not plain_arrays(held_x, held_y):
+        return {**data, "validation_batch_size": batch_size}
+    return {**data, "validation_data": batches(held_x, held_y, batch_size, shuffle=False)}
 
 
 def _callbacks(display: Quiet, patience: int | None) -> list[Any]:
@@ -105,6 +154,13 @@ def _check_options(epochs: Any, batch_size: Any, patience: Any, validation: Any)
         raise ParameterError(
             "`patience` watches the validation loss, and there is no `validation` data; "
             "pass it, or leave `patience` out."
+        )
+
+
+def _check_settings(settings: Any) -> None:
+    if not isinstance(settings, Settings) and settings not in ("auto", "plain"):
+        raise ParameterError(
+            f'`settings` must be "auto", "plain" or a `Settings`, not {settings!r}.'
         )
 
 

@@ -4,10 +4,12 @@
 - `three_digits(value)`: a number as progress and history print it
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from dllab.train.settings import Settings
 
 __all__ = ["History", "three_digits"]
 
@@ -30,6 +32,7 @@ class History:
         epochs: The epochs that ran, counted from 1.
         metrics: Name to one value for each epoch; validation metrics start with `val_`.
         restored: Whether the model was given back the weights of its best epoch.
+        settings: How `fit` ran the steps, and why; no result depends on it.
 
     Example:
         >>> run = History([1, 2, 3], {"loss": [0.9, 0.5, 0.3], "val_loss": [0.8, 0.6, 0.7]})
@@ -42,6 +45,7 @@ class History:
     epochs: list[int]
     metrics: dict[str, list[float]]
     restored: bool = False
+    settings: Settings | None = field(default=None, repr=False, compare=False)
 
     @property
     def best_epoch(self) -> int:
