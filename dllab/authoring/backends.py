@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 from dllab.authoring.lint_cells import code_cells, parse
+from dllab.authoring.source import has_tag
 from dllab.errors import ParameterError
 
 __all__ = ["BACKENDS", "LeftOut", "find_backend_mistakes", "for_backend", "only_on"]
@@ -113,7 +114,7 @@ def _tag_mistakes(cell: NotebookNode) -> Iterator[str]:
 
 def _untagged(cell: NotebookNode) -> Iterator[str]:
     tree = parse(cell.source)
-    if only_on(cell) or isinstance(tree, str):
+    if only_on(cell) or isinstance(tree, str) or _compares(cell, tree):
         return
     for node in ast.walk(tree):
         if found := _tensorflow(node):
@@ -122,6 +123,18 @@ def _untagged(cell: NotebookNode) -> Iterator[str]:
                 f"backend, or give the cell the tag `{_PREFIX}tensorflow` and a reason"
             )
             return
+
+
+def _compares(cell: NotebookNode, tree: ast.Module) -> bool:
+    """Return whether a cell shows TensorFlow beside other frameworks, whatever Keras runs on."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    imported = {
+        alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    return has_tag(cell, "tab-tensorflow") or bool({"jax", "jnp", "torch"} & (used | imported))
 
 
 def _tensorflow(node: ast.AST) -> str:
