@@ -131,6 +131,10 @@ def test_memory_in_single_precision(student, rng):
     sizes, model, batch = network(rng)
     numbers = sum(parameter.size for parameter in model.parameters())
     kept = batch * sum(sizes)
+    hints = {
+        "weights": ": each layer has units_in * units_out weights and a bias for each unit",
+        "activations": ": the input counts, and so does the output of each layer",
+    }
     for optimizer, arrays in {"sgd": 0, "momentum": 1, "adam": 2}.items():
         found = memory(student, sizes, batch, optimizer, "float32")
         wanted = dict(zip(PARTS, (numbers, numbers, arrays * numbers, kept), strict=True))
@@ -139,7 +143,7 @@ def test_memory_in_single_precision(student, rng):
                 found[part],
                 4 * wanted[part],
                 f"For the sizes {sizes}, a batch of {batch} and {optimizer} in float32, the bytes "
-                f"of the {part} are not right.",
+                f"of the {part} are not right{hints.get(part, '')}.",
             )
 
 

@@ -157,6 +157,12 @@ def starts_with_a_batch(reads, steps, depth):
     return _pipeline([0.0, *reads[1:]], steps, depth)
 
 
+@mutant("pipeline_time", misconception="warm-up-left-out")
+def ends_with_the_last_read(reads, steps, depth):
+    """You left out the last step: it begins when everything else is done."""
+    return _pipeline(reads, [*steps[:-1], 0.0], depth)
+
+
 @mutant("pipeline_time", misconception="prefetch-splits-the-work")
 def divides_by_the_depth(reads, steps, depth):
     """You divided the reading time by the depth: one reader gets no faster by working ahead."""
