@@ -48,7 +48,10 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, shuffle: bool) -> Any
 
     def cut(rows: Any, *arrays: Any) -> Any:
         taken = [tf.gather(array, rows) if shuffle else array for array in arrays]
-        full = [tf.reshape(array[:whole], (-1, batch_size, *array.shape[1:])) for array in taken]
+        full = [
+            tf.reshape(array[:whole], (whole // batch_size, batch_size, *array.shape[1:]))
+            for array in taken
+        ]
         slices = tf.data.Dataset.from_tensor_slices(tuple(full))
         if whole == count:
             return slices
@@ -65,7 +68,7 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, shuffle: bool) -> Any
 def _floatx(array: np.ndarray) -> np.ndarray:
     import keras
 
-    return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
+    return array.astype(keras.config.floatx(), copy=False) if array.dtype.kind == "f" else array
 
 
 def _options(tf: Any) -> Any:

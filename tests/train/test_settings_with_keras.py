@@ -9,7 +9,7 @@ import pytest
 import dllab
 from dllab import train
 from dllab.errors import ParameterError, TrainingDivergedError
-from dllab.train.settings import choose
+from dllab.train.settings import applied, choose
 
 layers = keras.layers
 
@@ -58,10 +58,12 @@ def make(body=dense, kind=keras.Sequential, rate=0.01, **options):
     return model
 
 
-def run(settings, data, body=dense, kind=keras.Sequential, **options):
+def run(settings, data, body=dense, kind=keras.Sequential, held_out=50, **options):
     model = make(body, kind)
     fit = {"epochs": 8, "batch_size": 8, "seed": 3, "progress": False, **options}
-    history = train.fit(model, data, (data[0][:50], data[1][:50]), settings=settings, **fit)
+    history = train.fit(
+        model, data, (data[0][:held_out], data[1][:held_out]), settings=settings, **fit
+    )
     return model, history
 
 
@@ -91,7 +93,10 @@ def test_plain_settings_are_plain_model_fit(data):
 
 
 def test_a_loss_of_ones_own_is_the_same(data):
-    (_, plain), (_, fast) = (run(settings, data, kind=OwnLoss) for settings in ("plain", "auto"))
+    """Here with less held-out data than a batch holds."""
+    (_, plain), (_, fast) = (
+        run(settings, data, kind=OwnLoss, held_out=5) for settings in ("plain", "auto")
+    )
     assert fast.settings.steps_per_execution == 16
     assert fast.metrics == plain.metrics
 
@@ -193,12 +198,13 @@ def test_what_the_reader_compiled_is_left_alone(options, reason):
     assert reason in chosen.reason
 
 
-def test_compilation_stays_as_it_was_compiled(data):
+@pytest.mark.parametrize("option", [True, False])
+def test_compilation_stays_as_it_was_compiled(option):
     """XLA draws other dropout masks, so it is neither switched on nor off."""
-    for option in (True, False):
-        model = make(jit_compile=option)
-        train.fit(model, data, epochs=1, batch_size=8, progress=False)
-        assert model.jit_compile is option
+    model = make(jit_compile=option)
+    with applied(model, train.Settings(16, True, "a test")):
+        assert (model.jit_compile, model.steps_per_execution) == (option, 16)
+    assert (model.jit_compile, model.steps_per_execution) == (option, 1)
 
 
 @pytest.mark.parametrize(
