@@ -261,7 +261,10 @@ def _in_process(
 def _environment(framework: str) -> dict[str, str]:
     paths = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     own = {"KERAS_BACKEND": framework, "PYTHONPATH": os.pathsep.join(paths)}
-    return {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | own
+    # XLA compiles some fifty small programs for JAX, each used once: do not polish their machine
+    # code. What is fused, and in which order sums run, has been decided before that step.
+    defaults = {"TF_CPP_MIN_LOG_LEVEL": "2", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    return defaults | os.environ | own
 
 
 def save(path: Path, outcomes: Mapping[Key, Outcome]) -> None:

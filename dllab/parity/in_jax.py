@@ -4,6 +4,7 @@
 inputs, the mask and whether it trains; it returns the logits `(batch, classes)` and the new state.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -91,7 +92,7 @@ def run(case: Case) -> Outcome:
 
 
 def _run(case: Case) -> Outcome:
-    model, step = globals()[case.name], STEPS[case.optimizer]
+    model = globals()[case.name]
     w, state, x, mask, labels = jax.tree.map(
         jnp.asarray, (case.weights, case.state, case.x, case.mask, case.labels)
     )
@@ -100,13 +101,18 @@ def _run(case: Case) -> Outcome:
         jax.value_and_grad(loss_of, argnums=(0, 1) if real_inputs else (0,), has_aux=True),
         static_argnums=5,
     )
-    step = jax.jit(step, static_argnames=("t", *case.settings))  # plain numbers stay exact
+
+    @partial(jax.jit, static_argnames="t")  # so that t stays a plain, exact number
+    def take_step(w: Any, gradients: Any, memory: Any, t: int) -> Any:
+        step = partial(STEPS[case.optimizer], t=t, **case.settings)
+        stepped = {name: step(w[name], gradients[name], memory[name]) for name in w}
+        return {n: new for n, (new, _) in stepped.items()}, {n: m for n, (_, m) in stepped.items()}
+
     answers, memory = [], dict.fromkeys(w)
     for t in range(1, case.steps + 1):
         (loss, (logits, state)), gradients = gradients_of(w, x, state, mask, labels, model)
         answers.append((logits, loss, gradients))
-        for name, g in gradients[0].items():  # arrays are immutable: `w` gets new ones
-            w[name], memory[name] = step(w[name], g, memory[name], t, **case.settings)
+        w, memory = take_step(w, gradients[0], memory, t)  # arrays never change: these are new
     predictions, _ = jax.jit(model, static_argnames="training")(w, state, x, mask, training=False)
     logits, loss, gradients = jax.tree.map(np.asarray, answers[0])
     return Outcome(

@@ -194,10 +194,10 @@ def training_mode_by_default() -> Answers:
 
 @trap(tolerance=0.02)
 def initial_weights() -> Answers:
-    """Keras's Dense starts Glorot uniform with biases of zero, PyTorch's Linear starts otherwise.
+    """Keras's Dense starts Glorot uniform with zero biases, PyTorch's Linear starts otherwise.
 
-    PyTorch draws weights and biases between plus and minus 1 / sqrt(units_in). Call `xavier_uniform_` on the
-    weight and `zeros_` on the bias, or better: copy the weights.
+    PyTorch draws weights and biases between plus and minus 1 / sqrt(units_in). Call
+    `xavier_uniform_` on the weight and `zeros_` on the bias, or better: copy the weights.
     """
     layer = keras.layers.Dense(300, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
     layer.build((None, 300))
