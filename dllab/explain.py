@@ -51,7 +51,7 @@ def input_gradient(model: Any, images: Any, classes: Any = None, *, of: str = "s
 
     def total(inputs: Any) -> Any:
         logits = model(inputs, training=False)
-        score = ops.sum(logits * chosen)
+        score = ops.sum(ops.multiply(logits, chosen))
         return score if of == "score" else ops.sum(ops.logsumexp(logits, axis=1)) - score
 
     with _logits(model):
@@ -199,7 +199,7 @@ def grad_cam(
 
         def score(nudge: Any) -> Any:
             with _watched(found, lambda maps: maps + nudge):
-                return ops.sum(model(x, training=False) * chosen)
+                return ops.sum(ops.multiply(model(x, training=False), chosen))
 
         slopes = gradient(score, np.zeros_like(maps))
     importance = slopes.mean(axis=(1, 2), keepdims=True)  # (batch, 1, 1, channels)

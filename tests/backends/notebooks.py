@@ -48,8 +48,6 @@ SETTINGS = {
         "1",
     ),
     # JAX has no setting for one thread; this keeps one operation on one.
-    # The chapters compare in double precision, which JAX has only on request.
-    "JAX_ENABLE_X64": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
 }
 
