@@ -67,7 +67,9 @@ class Device:
         The shares should be equal, so use a `batch_size` that is a multiple of the number of
         devices, and mind the last batch. JAX refuses an uneven one. TensorFlow averages over
         the devices, so that an example in a smaller share counts for more, and the result
-        differs from that of one device.
+        differs from that of one device. `BatchNormalization` normalizes by the whole batch with
+        JAX, and by each device's share with TensorFlow, which differs too. TensorFlow keeps a
+        process to the first set of devices that it trained on.
 
         With the PyTorch backend Keras has no data parallelism in one process: see
         `average_gradients`.
@@ -87,6 +89,8 @@ class Device:
         Source: the guides "Distributed training with TensorFlow"
         (tensorflow.org/guide/distributed_training) and "Distributed training with Keras 3"
         (keras.io/guides/distribution).
+
+        Introduced in: `chapter-gpus`.
 
         Example:
             >>> with device().data_parallel():  # doctest: +SKIP

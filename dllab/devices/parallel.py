@@ -21,7 +21,7 @@ def virtual_devices(
     anything is computed: a framework counts its devices once. Calling it again with the same
     `count` changes nothing, so a cell that does it can run twice. A GPU stays usable beside them.
 
-    Used in {ref}`chapter-gpus`.
+    Introduced in: `chapter-gpus`.
 
     Args:
         count: How many, at least 1.
@@ -141,7 +141,7 @@ def average_gradients(model: Any) -> None:
     less leaves the others waiting. Each keeps the running averages of its own
     `BatchNormalization` layers.
 
-    Used in {ref}`chapter-gpus`.
+    Introduced in: `chapter-gpus`.
 
     Args:
         model: A built Keras model.

@@ -22,7 +22,7 @@ def full_float32() -> None:
     of two devices to six digits does. Call this before the first model is built. Without such a
     GPU it changes nothing.
 
-    Used in {ref}`chapter-gpus`.
+    Introduced in: `chapter-gpus`.
 
     Source: NVIDIA, "Accelerating AI training with NVIDIA TF32 tensor cores"
     (developer.nvidia.com/blog/accelerating-ai-training-with-tf32-tensor-cores).

@@ -61,7 +61,7 @@ def _network(jit_compile):
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape) * 0.1 for w in model.get_weights()])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    optimizer = keras.optimizers.SGD(0.2, momentum=0.9)
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=jit_compile)
     return model
 
