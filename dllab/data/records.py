@@ -74,7 +74,8 @@ class Split:
 
         The order follows from `seed` and changes in every epoch; a seed given to
         `dllab.set_seed` changes it too. The last batch holds what is left and may be smaller.
-        TensorFlow is imported here, on the first call.
+        TensorFlow is imported here, on the first call. Keras takes such a pipeline on each of its
+        backends.
 
         Args:
             batch_size: examples in a batch, at least 1.

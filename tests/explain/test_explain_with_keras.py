@@ -10,6 +10,7 @@ from dllab.errors import ParameterError, ShapeError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((3, 8, 8, 2)).astype("float32")
+numpy = keras.ops.convert_to_numpy
 
 
 def linear(classes=3):
@@ -19,7 +20,7 @@ def linear(classes=3):
 
 
 def kernel_of(model):
-    return np.asarray(model.layers[-1].kernel).reshape(8, 8, 2, -1)
+    return numpy(model.layers[-1].kernel).reshape(8, 8, 2, -1)
 
 
 def convolutional(*last):
@@ -49,7 +50,7 @@ def test_saliency_of_a_linear_model_is_the_size_of_its_weights():
 
 def test_the_predicted_class_is_explained_unless_told():
     model = linear()
-    predicted = np.asarray(model(IMAGES)).argmax(axis=1)
+    predicted = numpy(model(IMAGES)).argmax(axis=1)
     assert np.array_equal(
         explain.saliency(model, IMAGES), explain.saliency(model, IMAGES, predicted)
     )
@@ -89,8 +90,8 @@ def test_the_images_stay_as_they_are():
 
 def test_grad_cam_behind_a_global_mean_weights_the_maps_by_the_dense_layer():
     model = logits()
-    maps = np.asarray(keras.Model(model.inputs[0], model.get_layer("second").output)(IMAGES))
-    alpha = np.asarray(model.layers[-1].kernel)[:, 2] / np.prod(maps.shape[1:3])
+    maps = numpy(keras.Model(model.inputs[0], model.get_layer("second").output)(IMAGES))
+    alpha = numpy(model.layers[-1].kernel)[:, 2] / np.prod(maps.shape[1:3])
     found = explain.grad_cam(model, IMAGES, 2, resize=False, relu=False)
     assert np.allclose(found, maps @ alpha, atol=1e-6)
     positive = explain.grad_cam(model, IMAGES, 2, layer="second", resize=False)
@@ -115,9 +116,9 @@ def test_a_softmax_at_the_end_makes_no_difference(ending, method):
     """Is a model with softmax explained by its logits, and left as it was?"""
     plain, model = logits(), convolutional(*ENDINGS[ending]())
     model.set_weights(plain.get_weights())
-    before = np.asarray(model(IMAGES))
+    before = numpy(model(IMAGES))
     assert np.allclose(method(model, IMAGES, 1), method(plain, IMAGES, 1), atol=1e-6)
-    assert np.array_equal(np.asarray(model(IMAGES)), before)
+    assert np.array_equal(numpy(model(IMAGES)), before)
     assert np.allclose(before.sum(axis=1), 1, atol=1e-6)
 
 
@@ -129,10 +130,10 @@ def test_layers_of_an_inner_model_and_inside_a_residual_block_can_be_watched():
     outer = keras.Sequential(
         [keras.Input((8, 8, 2)), inner, layers.GlobalAveragePooling2D(), layers.Dense(3)]
     )
-    alpha = np.asarray(outer.layers[-1].kernel)[:, 0] / 64
+    alpha = numpy(outer.layers[-1].kernel)[:, 0] / 64
     for name, maps in (
-        ("branch", np.asarray(inner.get_layer("branch")(IMAGES))),
-        ("inner", np.asarray(inner(IMAGES))),
+        ("branch", numpy(inner.get_layer("branch")(IMAGES))),
+        ("inner", numpy(inner(IMAGES))),
     ):
         found = explain.grad_cam(outer, IMAGES, 0, layer=name, relu=False)
         assert np.allclose(found, maps @ alpha, atol=1e-6)
@@ -142,7 +143,7 @@ def test_the_gradient_of_the_loss_agrees_with_differences():
     model, labels = linear(), np.array([0, 1, 2])  # without a ReLU, whose kinks disturb
 
     def losses(x):
-        scores = np.asarray(model(x), dtype=float)
+        scores = numpy(model(x)).astype(float)
         shifted = scores - scores.max(axis=1, keepdims=True)
         picked = shifted[np.arange(3), labels]
         return np.log(np.exp(shifted).sum(axis=1)) - picked
@@ -157,7 +158,7 @@ def test_the_gradient_of_the_loss_agrees_with_differences():
 
 def test_the_fast_gradient_sign_raises_the_loss_and_stays_in_the_range():
     model = linear()
-    labels = np.asarray(model(IMAGES)).argmax(axis=1)
+    labels = numpy(model(IMAGES)).argmax(axis=1)
     changed = explain.fast_gradient_sign(model, IMAGES, labels, 0.1)
     assert changed.dtype == IMAGES.dtype
     assert np.abs(changed - IMAGES).max() <= 0.1 + 1e-6
