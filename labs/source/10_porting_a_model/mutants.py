@@ -94,29 +94,48 @@ def reshapes_the_kernel(weight):
     return weight.reshape(height, width, inputs, out)
 
 
-@mutant("convolution", misconception="flatten-order-ignored", replaces="dense_after_flatten")
+@mutant("convolution", misconception="flatten-order-ignored", replaces="flattened_to_keras")
 def transposes_only(weight, channels, height, width):
     """You only transposed the weight: its rows still stand in the order of channels first."""
     return weight.T
 
 
-@mutant("convolution", misconception="flatten-order-inverted", replaces="dense_after_flatten")
+@mutant("convolution", misconception="flatten-order-inverted", replaces="flattened_to_keras")
 def permutes_backward(weight, channels, height, width):
     """You cut the rows as (height, width, channels): in PyTorch they lie channels first."""
     places = weight.T.reshape(height, width, channels, -1)
     return places.transpose(2, 0, 1, 3).reshape(len(weight.T), -1)
 
 
-@mutant("convolution", misconception="axes-reversed", replaces="dense_after_flatten")
+@mutant("convolution", misconception="axes-reversed", replaces="flattened_to_keras")
 def width_before_height(weight, channels, height, width):
     """You flattened width before height: Keras goes along a row of pixels first."""
     return weight.reshape(-1, channels, height, width).T.reshape(-1, len(weight))
 
 
-@mutant("convolution", misconception="reshaped-for-transposed", replaces="dense_after_flatten")
+@mutant("convolution", misconception="reshaped-for-transposed", replaces="flattened_to_keras")
 def reshapes_the_dense_weight(weight, channels, height, width):
     """You reshaped the weight: that keeps the stored order, you need to move axes."""
     return weight.reshape(-1, len(weight))
+
+
+@mutant("convolution", misconception="flatten-order-ignored", replaces="flattened_to_torch")
+def transposes_only_back(kernel, channels, height, width):
+    """You only transposed the kernel: its rows still stand in the order of channels last."""
+    return kernel.T
+
+
+@mutant("convolution", misconception="flatten-order-inverted", replaces="flattened_to_torch")
+def cuts_channels_first(kernel, channels, height, width):
+    """You cut the rows as (channels, height, width): in Keras they lie channels last."""
+    places = kernel.reshape(channels, height, width, -1)
+    return places.transpose(3, 1, 2, 0).reshape(kernel.shape[1], -1)
+
+
+@mutant("convolution", misconception="axes-reversed", replaces="flattened_to_torch")
+def columns_before_rows(kernel, channels, height, width):
+    """You flattened width before height: in PyTorch a map goes along a row of pixels first."""
+    return kernel.reshape(height, width, channels, -1).T.reshape(kernel.shape[1], -1)
 
 
 # --- settings --------------------------------------------------------------------------------

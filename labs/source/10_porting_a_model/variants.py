@@ -54,13 +54,13 @@ def with_moveaxis(weight):
     return np.moveaxis(weight, (0, 1), (3, 2))
 
 
-@variant("convolution", replaces="dense_after_flatten")
+@variant("convolution", replaces="flattened_to_keras")
 def by_a_permutation(weight, channels, height, width):
     order = np.arange(channels * height * width).reshape(channels, height, width)
     return weight.T[np.moveaxis(order, 0, -1).ravel()]
 
 
-@variant("convolution", replaces="dense_after_flatten")
+@variant("convolution", replaces="flattened_to_keras")
 def row_by_row(weight, channels, height, width):
     kernel = np.zeros((height * width * channels, len(weight)), dtype=np.float64)
     for c in range(channels):
@@ -69,6 +69,18 @@ def row_by_row(weight, channels, height, width):
                 column = (c * height + i) * width + j
                 kernel[(i * width + j) * channels + c] = weight[:, column]
     return kernel.tolist()
+
+
+@variant("convolution", replaces="flattened_to_torch")
+def by_the_inverse_permutation(kernel, channels, height, width):
+    order = np.arange(len(kernel)).reshape(height, width, channels)
+    return kernel[np.einsum("hwc->chw", order).ravel()].T
+
+
+@variant("convolution", replaces="flattened_to_torch")
+def unit_by_unit(kernel, channels, height, width):
+    maps = [np.moveaxis(unit.reshape(height, width, channels), -1, 0) for unit in kernel.T]
+    return [one.flatten() for one in maps]
 
 
 # --- settings --------------------------------------------------------------------------------
