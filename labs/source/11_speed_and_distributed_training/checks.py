@@ -189,8 +189,10 @@ def measured(student, reads, steps, depth):
     return expect.number(student.pipeline_time(reads, steps, depth))
 
 
-def listed(times):
-    return "[" + ", ".join(f"{t:g}" for t in times) + "]"
+def listed(reads, steps):
+    """Return a sentence with all times."""
+    told = (", ".join(f"{t:g}" for t in times) for times in (reads, steps))
+    return "Here, the reads take {} and the steps {}.".format(*told)
 
 
 @task("pipeline_time", points=1)
@@ -199,18 +201,21 @@ def test_batches_of_equal_times(student, rng):
     n = int(rng.integers(4, 9))
     for read, step in rng.integers(1, 9, size=(4, 2)).astype(float):
         reads, steps = np.full(n, read), np.full(n, step)
-        say = f"For {n} batches with {read:g} to read and {step:g} to train"
+        times = f"Here, {n} batches take {read:g} each to read and {step:g} to train."
         expect.close(
             measured(student, reads, steps, 0),
             n * (read + step),
-            f"{say} and no buffer, all times add up.",
+            "Without a buffer all times add up, also when the batches take equal times.",
+            reveal=times,
         )
         for depth in (1, 2):
             expect.close(
                 measured(student, reads, steps, depth),
                 read + (n - 1) * max(read, step) + step,
-                f"{say} and a buffer of {depth}, the time is not right: the first read and the "
-                "last step overlap with nothing, and in between the longer of both decides.",
+                f"For batches of equal times and a buffer of {depth}, the time is not right: the "
+                "first read and the last step overlap with nothing, and in between the longer of "
+                "both decides.",
+                reveal=times,
             )
 
 
@@ -225,8 +230,8 @@ def test_a_buffer_for_all_batches(student, rng):
         expect.close(
             measured(student, reads, steps, n),
             max(paths),
-            f"With reads {listed(reads)}, steps {listed(steps)} and room for all batches, the "
-            "time is not right.",
+            f"For {n} batches and room for all of them in the buffer, the time is not right.",
+            reveal=listed(reads, steps),
         )
 
 
@@ -260,8 +265,9 @@ def test_a_small_buffer_stops_the_reader(student, rng):
         expect.close(
             measured(student, reads.astype(float), steps.astype(float), depth),
             clock(reads.tolist(), steps.tolist(), depth),
-            f"With reads {listed(reads)}, steps {listed(steps)} and a buffer of {depth}, the time "
-            "is not right: the reader starts on a batch when its place in the buffer is free.",
+            f"With a buffer of {depth} and a few slow reads, the time is not right: the reader "
+            "starts on a batch when its place in the buffer is free.",
+            reveal=listed(reads, steps),
         )
 
 
