@@ -160,7 +160,7 @@ def starts_with_a_batch(reads, steps, depth):
 @mutant("pipeline_time", misconception="warm-up-left-out")
 def ends_with_the_last_read(reads, steps, depth):
     """You left out the last step: it begins when everything else is done."""
-    return _pipeline(reads, [*steps[:-1], 0.0], depth)
+    return _pipeline(reads, [*steps[:-1], 0.0] if depth else steps, depth)
 
 
 @mutant("pipeline_time", misconception="prefetch-splits-the-work")
