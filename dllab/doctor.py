@@ -1,6 +1,6 @@
 """Tell what works on this machine and what to do about the rest.
 
-- `examine()`: look at everything, in a few seconds
+- `examine()`: look at everything; most of its seconds go into starting the frameworks
 - `Report`, `Finding`: what was found
 
 Nothing that is missing or broken makes it fail: that is what it reports.

@@ -10,7 +10,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from dllab.devices import Device, device, finding
+from dllab.devices import Device, device, finding, full_float32
 from dllab.errors import ParameterError
 
 AMPERE, PASCAL, TURING = (8, 0), (6, 1), (7, 5)
@@ -419,3 +419,20 @@ def test_torch_can_be_kept_on_the_cpu_before_keras_is_there(torch, monkeypatch):
     assert device().reason.startswith("DLLAB_DEVICE=cpu asks for it")
     monkeypatch.delenv("DLLAB_DEVICE")
     assert device().reason.startswith("KERAS_TORCH_DEVICE=cpu asks for it")
+
+
+# TF32
+
+
+def test_full_float32_switches_tf32_off_where_each_backend_has_its_switch(monkeypatch, jax, torch):
+    calls = []
+    monkeypatch.setattr(tf.config.experimental, "enable_tensor_float_32_execution", calls.append)
+    torch.backends.cudnn = types.SimpleNamespace(allow_tf32=True)
+    torch.backends.cuda = types.SimpleNamespace(matmul=types.SimpleNamespace(allow_tf32=True))
+    for name in ("tensorflow", "jax", "torch"):
+        monkeypatch.setattr(keras.backend, "backend", lambda name=name: name)
+        full_float32()
+    assert calls == [False]
+    assert jax.updates == [("jax_default_matmul_precision", "highest")]
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
