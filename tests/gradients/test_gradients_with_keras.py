@@ -10,11 +10,12 @@ from dllab.gradients import gradient, weight_gradients
 
 RNG = np.random.default_rng(0)
 # With JAX and PyTorch, Keras multiplies matrices in single precision whatever it is given.
-DIGITS = 1e-12 if keras.backend.backend() == "tensorflow" else 1e-5
+DOUBLE = keras.backend.backend() == "tensorflow"
+KIND, DIGITS = ("float64", 1e-12) if DOUBLE else ("float32", 1e-5)
 
 
 def dense():
-    layer = layers.Dense(2, dtype="float64")
+    layer = layers.Dense(2, dtype=KIND)
     layer.build((None, 3))
     layer.set_weights([RNG.normal(size=(3, 2)), RNG.normal(size=2)])
     return layer
@@ -22,7 +23,7 @@ def dense():
 
 def test_the_gradient_of_a_polynomial():
     """d/dx sum(x^3) = 3 x^2, to the digits of x."""
-    for kind, digits in (("float32", 1e-5), ("float64", DIGITS)):
+    for kind, digits in (("float32", 1e-5), (KIND, DIGITS)):
         x = RNG.normal(size=(3, 4)).astype(kind)
         found = gradient(lambda v: ops.sum(v**3), x)
         np.testing.assert_allclose(found, 3 * x**2, rtol=digits)
@@ -72,7 +73,7 @@ def test_a_frozen_weight_has_no_gradient():
 
 def test_a_layer_with_a_memory_can_be_asked_and_used_afterwards():
     """Batch normalization moves its averages; they stay numbers."""
-    layer = layers.BatchNormalization(dtype="float64")
+    layer = layers.BatchNormalization(dtype=KIND)
     layer.build((None, 3))
     x, s = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
     found = gradient(lambda v: ops.sum(ops.multiply(layer(v, training=True), s)), x)
