@@ -42,12 +42,12 @@ def results(computed):
     return copy.deepcopy(computed)
 
 
-def tests_of(suite):
+def every_test(suite):
     return [getattr(suite, name) for name in dir(suite) if name.startswith("test_")]
 
 
 def test_a_gpu_that_computes_the_same_passes_every_test(suite, results):
-    for test in tests_of(suite):
+    for test in every_test(suite):
         test(results)
 
 
