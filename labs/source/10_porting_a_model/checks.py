@@ -207,7 +207,10 @@ def test_as_few_zeros_as_it_takes(student, rng):
         places = -(-size // stride)
         found = (size + total - span) // stride + 1
         message = f"For {told} your zeros ({before} before, {after} after) "
-        expect.true(found == places, message + "do not give one output for each stride begun.")
+        expect.true(
+            found == places,
+            message + "do not give as many outputs as the size over the stride, rounded up.",
+        )
         fewer = (size + total - 1 - span) // stride + 1
         expect.true(total == 0 or fewer < places, message + "are more than it takes.")
 

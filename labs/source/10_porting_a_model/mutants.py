@@ -149,7 +149,7 @@ def _pads(size, kernel, stride, dilation, least=0):
 
 @mutant("settings", misconception="same-padding-symmetric", replaces="same_pads")
 def half_of_the_kernel(size, kernel, stride, dilation):
-    """You padded half of the kernel on both sides: right only for odd kernels at stride 1."""
+    """You padded half of the kernel on both sides, whatever the size and the stride."""
     half = dilation * (kernel - 1) // 2
     return half, half
 
@@ -345,6 +345,14 @@ def _adam(params, state, grads, rate, correct=True, divide=_as_in_torch):
 def does_not_correct(params, state, grads, rate):
     """You did not correct the averages: divide them by 1 - beta to the power t."""
     return _adam(params, state, grads, rate, correct=False)
+
+
+@mutant("functional_step", misconception="step-counted-from-zero", replaces="adam_step")
+def counts_from_zero(params, state, grads, rate):
+    """You corrected with the number of steps before this one: count this step as well."""
+    with np.errstate(all="ignore"):
+        new, after = _adam(params, state | {"t": state["t"] - 1}, grads, rate)
+    return new, after | {"t": state["t"] + 1}
 
 
 @mutant("functional_step", misconception="epsilon-before-correction", replaces="adam_step")
