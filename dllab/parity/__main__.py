@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dllab.parity.cases import CASES, case
-from dllab.parity.comparing import DTYPES, WAYS, compare, run, save
+from dllab.parity.comparing import DTYPES, WAYS, compare, computes, run, save
 
 __all__ = ["main"]
 
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name in options.case
             for way in options.ways
             for dtype in options.dtype
+            if computes(way, dtype)
         },
     )
 

@@ -7,7 +7,7 @@
 
 The numbers are random, not trained, and every value fits into float32, so that all ways start from
 exactly the same ones. That holds for the optimizers' settings too: Keras turns 0.999 into float32
-on its way, even where it trains in float64.
+on its way to TensorFlow, even where it trains in float64.
 """
 
 from collections.abc import Callable

@@ -102,10 +102,10 @@ def _run(case: Case) -> Outcome:
         static_argnums=5,
     )
 
-    @partial(jax.jit, static_argnames="t")  # so that t stays a plain, exact number
+    @jax.jit
     def take_step(w: Any, gradients: Any, memory: Any, t: int) -> Any:
-        step = partial(STEPS[case.optimizer], t=t, **case.settings)
-        stepped = {name: step(w[name], gradients[name], memory[name]) for name in w}
+        step = partial(STEPS[case.optimizer], **case.settings)
+        stepped = {name: step(w[name], gradients[name], memory[name], t) for name in w}
         return {n: new for n, (new, _) in stepped.items()}, {n: m for n, (_, m) in stepped.items()}
 
     answers, memory = [], dict.fromkeys(w)

@@ -17,9 +17,12 @@ from dllab.parity import comparing
 # machine. Every porting trap is a hundred times as large as this, and more.
 FLOAT32 = 300 * np.finfo(np.float32).eps
 # In double precision nothing but the formulas is left: a constant off by a millionth would show.
+# Keras on JAX and PyTorch cannot take part; see `comparing.SINGLE_ALONE`.
 FLOAT64 = 1e-10
 TOLERANCES = {"float32": FLOAT32, "float64": FLOAT64}
 HERE = [way for way in parity.WAYS if way != "scratch" and comparing.installed(way)]
+
+RUNS = [(way, dtype) for way in HERE for dtype in TOLERANCES if comparing.computes(way, dtype)]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +31,8 @@ def comparison():
     return parity.compare(dtypes=("float32", "float64"))
 
 
-@pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("way", HERE)
 @pytest.mark.parametrize("case", parity.CASES)
+@pytest.mark.parametrize(("way", "dtype"), RUNS)
 def test_a_way_agrees_with_the_reference(comparison, case, way, dtype):
     """Outputs, loss, all gradients, weights after three steps and predictions are the same."""
     (row,) = [r for r in comparison.rows if (r.case, r.way, r.dtype) == (case, way, dtype)]
@@ -50,7 +52,7 @@ def test_float32_is_really_float32(comparison):
 
 def test_every_way_has_a_row_for_every_case_or_is_skipped(comparison):
     rows = {(row.case, row.way, row.dtype) for row in comparison.rows}
-    assert len(rows) == len(comparison.rows) == len(parity.CASES) * len(HERE) * 2
+    assert len(rows) == len(comparison.rows) == len(parity.CASES) * len(RUNS)
     assert len(comparison.skipped) == len(parity.WAYS) - 1 - len(HERE)
 
 

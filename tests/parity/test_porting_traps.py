@@ -160,7 +160,7 @@ def test_training_mode_by_default():
 
 
 def test_initial_weights():
-    """Keras's Dense starts Glorot uniform with biases of zero, PyTorch's Linear starts otherwise."""
+    """Keras's Dense starts Glorot uniform with zero biases, PyTorch's Linear starts otherwise."""
     check(layers.initial_weights)
     torch.manual_seed(0)
     layer = torch.nn.Linear(300, 300)
