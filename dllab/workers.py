@@ -65,7 +65,7 @@ class Cluster:
     A line that begins with `{` is read as JSON: that is how a worker hands over results,
     `print(json.dumps({"loss": 0.5}), flush=True)`.
 
-    Chapter: (sys-checkpoints)=.
+    Introduced in: `sys-checkpoints`.
 
     Args:
         program: The program's text, or the `Path` of its file.
