@@ -82,8 +82,9 @@ test-browser: book  ## the built book in Chromium
 	@tools/system_packages.sh chromium
 	$(PY) -m pytest $(EACH) tests/browser
 
-test-backends: $(INSTALLED)  ## the package on each other Keras backend that is installed
-	$(PY) -m pytest tests/backends
+# -rP shows of each notebook which cells were left out, and why.
+test-backends: $(INSTALLED)  ## every chapter and lab that uses Keras, on JAX and on PyTorch
+	$(PY) -m pytest $(EACH) -rP tests/backends
 
 grade-demo: $(INSTALLED)  ## grade a small made-up class, hostile notebooks included, in about a minute
 	@tools/system_packages.sh bubblewrap
