@@ -22,7 +22,7 @@ from typing import Any
 __all__ = ["PLAIN", "Settings", "applied", "choose"]
 
 _AT_ONCE = 16  # more gains nothing measurable, and progress would move in larger jumps
-_FEWEST_STEPS = 200  # with fewer, a run is over before what tracing costs has come back
+_FEWEST_STEPS = 500  # with fewer, a run is over before what tracing costs has come back
 _SMALL_MODEL = 300_000  # parameters
 _SMALL_BATCH = 250_000  # numbers in the inputs of one batch
 _SMALL_DATA = 64 * 2**20  # bytes: the shuffled copy of the training data takes as much again

@@ -28,7 +28,7 @@ for settings in ("plain", "auto"):
                               keras.layers.Dense(2)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
-    history = train.fit(model, (x, y), (x[:50], y[:50]), epochs=10, batch_size=8, patience=3,
+    history = train.fit(model, (x, y), (x[:50], y[:50]), epochs=20, batch_size=8, patience=3,
                         progress=False, settings=settings)
     weights = [w.tolist() for w in model.get_weights()]
     later = model.fit(x, y, batch_size=8, verbose=0).history

@@ -60,7 +60,7 @@ def make(body=dense, kind=keras.Sequential, rate=0.01, **options):
 
 def run(settings, data, body=dense, kind=keras.Sequential, held_out=50, **options):
     model = make(body, kind)
-    fit = {"epochs": 8, "batch_size": 8, "seed": 3, "progress": False, **options}
+    fit = {"epochs": 20, "batch_size": 8, "seed": 3, "progress": False, **options}
     history = train.fit(
         model, data, (data[0][:held_out], data[1][:held_out]), settings=settings, **fit
     )
@@ -87,7 +87,7 @@ def test_plain_settings_are_plain_model_fit(data):
     dllab.set_seed(3)
     x, y = data
     held_out = (x[:50], y[:50])
-    kept = model.fit(x, y, batch_size=8, epochs=8, validation_data=held_out, verbose=0)
+    kept = model.fit(x, y, batch_size=8, epochs=20, validation_data=held_out, verbose=0)
     _, plain = run("plain", data)
     assert kept.history == plain.metrics
 
@@ -143,10 +143,10 @@ def test_a_second_run_uses_the_traced_step_again(data):
     """Until the model is compiled anew, which makes the traced step stale."""
     model, _ = run("auto", data)
     kept = model._dllab_functions.train
-    train.fit(model, data, epochs=8, batch_size=8, progress=False)
+    train.fit(model, data, epochs=20, batch_size=8, progress=False)
     assert model._dllab_functions.train is kept
     model.compile("sgd", model.loss)
-    train.fit(model, data, epochs=8, batch_size=8, progress=False)
+    train.fit(model, data, epochs=20, batch_size=8, progress=False)
     assert model._dllab_functions.train is not kept
 
 
@@ -154,7 +154,7 @@ def test_a_model_that_was_trained_with_fit_is_not_traced_again(data):
     model = make()
     model.fit(*data, batch_size=8, verbose=0)
     traced = model.train_function
-    history = train.fit(model, data, epochs=8, batch_size=8, progress=False)
+    history = train.fit(model, data, epochs=20, batch_size=8, progress=False)
     assert history.settings.steps_per_execution is None
     assert model.train_function is traced
 
@@ -168,7 +168,7 @@ def test_an_interrupted_run_leaves_the_model_as_it_was(data, monkeypatch):
     monkeypatch.setattr(Report, "on_epoch_end", interrupt)
     model = make()
     with pytest.raises(KeyboardInterrupt):
-        train.fit(model, data, epochs=8, batch_size=8, progress=False)
+        train.fit(model, data, epochs=20, batch_size=8, progress=False)
     assert (model.steps_per_execution, model.train_function) == (1, None)
 
 

@@ -127,7 +127,7 @@
     const box = DLLab.make("div", row, { class: "w-chunk" + (got ? " w-got" : sent ? " w-sent" : "") + (whole ? " w-whole" : "") });
     const values = found.values[w].slice(found.cuts[c][0], found.cuts[c][1]);
     DLLab.make("span", box, { class: "w-values" }, values.join(" "));
-    DLLab.make("small", box, {}, whole ? "complete" : "of " + whose.slice().sort().join(", "));
+    DLLab.make("small", box, {}, whole ? "✓ all" : "of " + whose.slice().sort().join(", "));
     DLLab.make("small", box, { class: "w-move" }, got ? (got.adding ? "+ from " : "← from ") + got.from : sent ? "→ to " + sent.to : "");
   }
 

@@ -94,9 +94,9 @@
   }
 
   function controls(ui) {
-    const rate = (exponent, name) => unit(Math.pow(10, exponent + 9), name);
-    ui.slider(ui.controls, "peak", { label: "Peak", min: 0, max: 6.5, step: 0.05, format: (v) => rate(v, "FLOP/s") });
-    ui.slider(ui.controls, "band", { label: "Memory bandwidth", min: 0, max: 4, step: 0.05, format: (v) => rate(v, "B/s") });
+    const rate = (exponent) => unit(Math.pow(10, exponent + 9), "");
+    ui.slider(ui.controls, "peak", { label: "Peak, FLOP/s", min: 0, max: 6.5, step: 0.05, format: rate });
+    ui.slider(ui.controls, "band", { label: "Bandwidth, bytes/s", min: 0, max: 4, step: 0.05, format: rate });
     ui.choice(ui.controls, "op", { label: "Operation", options: [["dense", "dense layer"], ["conv", "convolution, 3 × 3"], ["relu", "ReLU"]] });
     const size = { min: 16, max: 4096, step: 8, format: (v) => String(v) };
     const inputs = ui.slider(ui.controls, "i", Object.assign({ label: "Inputs" }, size));
@@ -119,7 +119,7 @@
     return DLLab.chart(ui.view, {
       label: "Roofline: attainable operations a second against operations a byte, both logarithmic, with the operation as a point",
       x: [-2, 4], y: [0.1, 1000], logY: true, xticks: () => places.map((p) => [p, decade(p)]),
-      xlabel: "arithmetic intensity (FLOP/byte)", ylabel: "rate (GFLOP/s)", height: 270,
+      xlabel: "arithmetic intensity (FLOP/byte)", height: 270,
     });
   }
 
@@ -134,8 +134,8 @@
     chart.line("drop", [[x, under(x)], [x, Math.pow(10, top - 5)]], "w-ink w-thin");
     chart.dots("here", [[x, r.attainable / 1e9]], "w-ink", 6, r.bound === "memory" ? "circle" : "square");
     const low = Math.pow(10, top - 4.85);
-    chart.word("memory", Math.max(-1.9, Math.min(corner, 4) - 0.1), low, "memory-bound", "w-blue", corner > -0.4 ? "end" : "start");
-    chart.word("compute", Math.min(corner + 0.1, 4), low, corner < 2.4 ? "compute-bound" : "", "w-orange", "start");
+    chart.word("memory", Math.max(-1.9, Math.min(corner, 4) - 0.1), low, "memory-bound", "w-blue w-halo", corner > -0.4 ? "end" : "start");
+    chart.word("compute", Math.min(corner + 0.1, 4), low, corner < 2.4 ? "compute-bound" : "", "w-orange w-halo", "start");
   }
 
   DLLab.widget("roofline", START, function (ui) {
@@ -144,6 +144,7 @@
     buttons(ui, top, "Machines", MACHINES);
     buttons(ui, top, "Operations", OPERATIONS);
     ui.view.parentNode.insertBefore(ui.view, ui.controls); // on a phone the picture comes first
+    DLLab.make("p", ui.view, { class: "w-caption" }, "Rate in GFLOP/s; both axes are logarithmic");
     const chart = addChart(ui);
     DLLab.make("p", ui.view, { class: "w-caption" }, "The roof: bandwidth times operations a byte, up to the peak. Circle: memory-bound; square: compute-bound.");
     const table = DLLab.table(ui.view, "One call of the operation", ["Operations", "Bytes", "Rate at most", "Time at least"]);
