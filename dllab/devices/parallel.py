@@ -38,7 +38,9 @@ def virtual_devices(
     Example:
         >>> names = virtual_devices(4)  # doctest: +SKIP
         >>> with device().data_parallel(names):  # doctest: +SKIP
-        ...     model.fit(x, y)
+        ...     model = build()
+        ...     model.compile("sgd", "mse")
+        ...     model.fit(x, y, batch_size=64)
     """
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ParameterError(f"`count` must be a whole number of at least 1, not {count!r}.")

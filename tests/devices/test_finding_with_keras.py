@@ -3,6 +3,7 @@
 The frameworks are stand-ins, or TensorFlow with the answers of a machine that has GPUs.
 """
 
+import doctest
 import sys
 import types
 
@@ -10,7 +11,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from dllab.devices import Device, device, finding, full_float32
+from dllab.devices import Device, device, finding, found, full_float32
 from dllab.errors import ParameterError
 
 AMPERE, PASCAL, TURING = (8, 0), (6, 1), (7, 5)
@@ -88,6 +89,11 @@ def test_a_description_is_one_line_with_what_is_known():
     found = Device("gpu", "Test", "jax", 2, None, "why", memory=80.4, capability=(9, 0))
     assert str(found) == "2 × GPU Test (80 GB, compute capability 9.0) with JAX: why"
     assert str(Device("tpu", "TPU v4", "jax", 1, None, "why")) == "TPU v4 with JAX: why"
+
+
+def test_the_example_is_true():
+    outcome = doctest.testmod(found)
+    assert (outcome.failed, outcome.attempted > 0) == (0, True)
 
 
 # TensorFlow
