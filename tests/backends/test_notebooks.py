@@ -58,4 +58,4 @@ def test_the_notebook_needs_no_other_run(source):
 def test_there_is_something_to_run():
     """Most chapters and labs use Keras, and some labs do without."""
     assert len(WITH_KERAS) >= 15
-    assert {source.is_lab for source in WITHOUT} == {True}
+    assert any(source.is_lab for source in WITHOUT)
