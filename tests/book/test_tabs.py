@@ -101,6 +101,7 @@ def test_the_page_has_tabs_that_work_without_scripts(tmp_path):
     assert len({re.search(r'name="([^"]+)"', radio)[1] for radio in radios}) == 2
     for name in ("numpy", "torch"):
         assert page.count(f'data-sync-group="framework" data-sync-id="{name}"') == 2
+    assert "tabs.js" in page
     contents = page.split("sd-tab-content docutils")[1:]
     assert ["abab" in part and "cell_input" in part for part in contents] == [True, False] * 2
     assert ["cdcd" in part for part in contents] == [False, True] * 2

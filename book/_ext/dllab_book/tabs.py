@@ -11,11 +11,11 @@ tabs: in the notebook they are plain cells, on paper they stand one below the ot
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from sphinx.util import logging
-from sphinx_design.shared import create_component
+from sphinx_design.shared import create_component, is_component
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -119,7 +119,17 @@ def _fold(_app: "Sphinx", document: nodes.document) -> None:
         _LOG.warning(message, location=node)
 
 
+def _add_script(
+    app: "Sphinx", _page: str, _template: str, _context: dict[str, Any], doctree: Any
+) -> None:
+    if doctree is not None and any(
+        is_component(node, "tab-set") for node in doctree.findall(nodes.container)
+    ):
+        app.add_js_file("tabs.js", loading_method="defer")
+
+
 def setup(app: "Sphinx") -> None:
     """Fold the cells of each page once it is read."""
     app.setup_extension("sphinx_design")
     app.connect("doctree-read", _fold)
+    app.connect("html-page-context", _add_script)
