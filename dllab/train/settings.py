@@ -78,10 +78,11 @@ def choose(
 ) -> Settings:
     """Choose the fastest settings that leave each result as it is.
 
-    On two cores with TensorFlow and batches of 32, 16 steps in one call ran a small dense
-    network in 0.5 to 0.8 of the time and a small convolutional or recurrent one in 0.6 to 0.9;
-    batches cut in advance took off as much again of the dense network's time. JAX gains from
-    the first only, and little. PyTorch has no such call. Other devices were not measured.
+    The choice rests on `tools/bench_training.py` (`make bench`), run on two cores with batches
+    of 32. With TensorFlow, 16 steps in one call took about half of plain `model.fit`'s time on a
+    small dense network and 0.6 to 0.8 of it on small convolutional and recurrent ones; batches
+    cut in advance helped the dense one again. JAX took 0.7 to 0.9. PyTorch has no such call, and
+    other devices were not measured.
 
     Args:
         model: A compiled Keras model.
