@@ -21,7 +21,7 @@ def test_reads_entry_and_the_tasks_that_catch_it(labs):
     entry = misconceptions.load(labs)["gradient-overwritten"]
     assert entry.lab == "09_demo"
     assert entry.label == "demo-section"
-    assert entry.catches == (("accumulate", "Your gradient holds the last path only."),)
+    assert entry.catches == (("09_demo", "accumulate", "Your gradient holds the last path only."),)
 
 
 def test_never_runs_the_wrong_solutions(labs):
@@ -47,10 +47,29 @@ def test_names_file_and_id(labs, old, new, message):
     assert "09_demo/misconceptions.toml, [gradient-overwritten]" in str(caught.value)
 
 
-def test_an_id_is_unique_over_the_course(labs):
-    """Two labs cannot explain one id differently."""
-    other = labs / "10_other"
-    other.mkdir()
-    (other / "misconceptions.toml").write_text(MISCONCEPTIONS)
+@pytest.fixture
+def again(labs):
+    """A second lab that catches the same misconception."""
+    lab = labs / "10_other"
+    lab.mkdir()
+    (lab / "misconceptions.toml").write_text(MISCONCEPTIONS)
+    (lab / "mutants.py").write_text(MUTANTS)
+    return lab
+
+
+def test_an_idea_that_a_later_lab_meets_again_is_one_entry(labs, again):
+    """The entry stays with the first lab and names the tasks of both."""
+    (entry,) = misconceptions.load(labs).values()
+    assert entry.lab == "09_demo"
+    assert [lab for lab, _, _ in entry.catches] == ["09_demo", "10_other"]
+
+
+def test_two_labs_cannot_explain_one_id_differently(labs, again):
+    path = again / "misconceptions.toml"
+    path.write_text(
+        MISCONCEPTIONS.replace("wrong = '", "wrong = 'Perhaps: ").replace(
+            'wrong = "', 'wrong = "Perhaps: '
+        )
+    )
     with pytest.raises(ExtensionError, match="already used by 09_demo"):
         misconceptions.load(labs)

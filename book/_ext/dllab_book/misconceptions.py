@@ -10,7 +10,7 @@
 import ast
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +33,17 @@ KEYS = ("title", "wrong", "right", "section")
 
 @dataclass(frozen=True)
 class Misconception:
-    """A wrong idea that a lab's checks catch and name."""
+    """A wrong idea that the checks of a lab, or of several, catch and name."""
 
     id: str
     lab: str
+    """The first lab that catches it."""
     title: str
     wrong: str
     right: str
     section: str
-    catches: tuple[tuple[str, str], ...]
-    """(task, sentence that the learner sees) of each wrong solution that stands for it."""
+    catches: tuple[tuple[str, str, str], ...]
+    """(lab, task, sentence that the learner sees) of each wrong solution that stands for it."""
 
     @property
     def label(self) -> str:
@@ -59,25 +60,36 @@ def load(folder: Path) -> dict[str, Misconception]:
     """Read each `misconceptions.toml` below `folder`, in the order of the labs.
 
     Raises:
-        ExtensionError: a key is missing or unknown, or an id occurs twice.
+        ExtensionError: a key is missing or unknown, or two labs explain an id differently.
     """
     found: dict[str, Misconception] = {}
     for path in sorted(folder.glob("*/misconceptions.toml")):
         catches = _catches(path.with_name("mutants.py"))
         for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
-            _validate(path, name, table, found)
-            found[name] = Misconception(
-                name, path.parent.name, *(table[key] for key in KEYS), tuple(catches.get(name, ()))
+            _validate(path, name, table)
+            caught = tuple((path.parent.name, *pair) for pair in catches.get(name, ()))
+            entry = Misconception(
+                name, path.parent.name, *(table[key] for key in KEYS), catches=caught
             )
+            found[name] = _joined(found[name], entry) if name in found else entry
     return found
 
 
-def _validate(path: Path, name: str, table: Any, found: dict[str, Misconception]) -> None:
+def _joined(first: Misconception, again: Misconception) -> Misconception:
+    """Return the entry of an idea that a later lab meets again."""
+    catches = first.catches + again.catches
+    if replace(again, lab=first.lab, catches=first.catches) != first:
+        raise ExtensionError(
+            f"{again.lab}/misconceptions.toml, [{again.id}]: the id is already used by "
+            f"{first.lab}, with another text; copy that entry, or choose another id"
+        )
+    return replace(first, catches=catches)
+
+
+def _validate(path: Path, name: str, table: Any) -> None:
     where = f"{path.parent.name}/{path.name}, [{name}]"
     if not isinstance(table, dict) or set(table) != set(KEYS):
         raise ExtensionError(f"{where}: needs exactly the keys {', '.join(KEYS)}")
-    if name in found:
-        raise ExtensionError(f"{where}: the id is already used by {found[name].lab}")
     if "#" not in table["section"]:
         raise ExtensionError(f"{where}: `section` should read page#label, got {table['section']!r}")
 
@@ -186,17 +198,24 @@ class Misconceptions(SphinxDirective):
         return paragraph
 
     def _catching(self, entry: Misconception) -> list[nodes.Node]:
-        page = self.env.app.builder.get_relative_uri(self.env.docname, f"labs/{entry.lab}")
         paragraph = nodes.paragraph("", "", nodes.strong("", "Caught by"), nodes.Text(": "))
-        paragraph += nodes.reference("", _lab_title(entry.lab), refuri=page, internal=True)
-        tasks = dict.fromkeys(task for task, _ in entry.catches)
-        for number, task in enumerate(tasks):
-            paragraph += nodes.Text(", task " if number == 0 else ", ")
-            paragraph += nodes.literal(task, task)
+        labs = dict.fromkeys([entry.lab, *(lab for lab, _, _ in entry.catches)])
+        for number, lab in enumerate(labs):
+            paragraph += nodes.Text("; " if number else "")
+            paragraph += self._tasks(lab, entry)
         paragraph += nodes.Text(".")
-        said = [sentence for _, sentence in entry.catches if sentence]
+        said = [sentence for _, _, sentence in entry.catches if sentence]
         quotes = [nodes.paragraph("", f"The check says: “{said[0]}”")] if said else []
         return [paragraph, *quotes]
+
+    def _tasks(self, lab: str, entry: Misconception) -> list[nodes.Node]:
+        """Name a lab and its tasks that catch the idea."""
+        page = self.env.app.builder.get_relative_uri(self.env.docname, f"labs/{lab}")
+        named = [nodes.reference("", _lab_title(lab), refuri=page, internal=True)]
+        tasks = dict.fromkeys(task for where, task, _ in entry.catches if where == lab)
+        for number, task in enumerate(tasks):
+            named += [nodes.Text(", " if number else ", task "), nodes.literal(task, task)]
+        return named
 
 
 def _jumps(entries: list[Misconception]) -> nodes.bullet_list:
