@@ -41,13 +41,17 @@ def lint_files(lab: LabSource, root: Path) -> list[Problem]:
 
 
 def lint_misconceptions(folders: Iterable[Path]) -> list[Problem]:
-    """Return a problem for each id that an earlier lab defines as well."""
+    """Return a problem for each id that an earlier lab explains differently."""
     problems = []
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, dict[str, str]]] = {}
     for folder in folders:
-        for identifier in read_misconceptions(folder):
-            if first.setdefault(identifier, folder.name) != folder.name:
-                message = f"misconception `{identifier}` is defined by {first[identifier]} as well"
+        for identifier, entry in read_misconceptions(folder).items():
+            lab, known = first.setdefault(identifier, (folder.name, entry))
+            if entry != known:
+                message = (
+                    f"misconception `{identifier}` is explained differently by {lab}; "
+                    "copy that entry, or choose another id"
+                )
                 problems.append(Problem(folder / "misconceptions.toml", None, None, message))
     return problems
 
