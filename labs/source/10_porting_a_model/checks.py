@@ -48,10 +48,10 @@ def state_of_dense(rng, widths):
 
 def torch_network(state, x):
     """Return the output of a state dict's layers, by PyTorch's formula, with tanh between."""
-    numbers = sorted({int(name.split(".")[1]) for name in state})
-    for number in numbers:
+    last = max(int(name.split(".")[1]) for name in state)
+    for number in range(0, last + 1, 2):
         x = x @ state[f"layers.{number}.weight"].T + state[f"layers.{number}.bias"]
-        x = x if number == numbers[-1] else np.tanh(x)
+        x = x if number == last else np.tanh(x)
     return x
 
 
@@ -293,8 +293,9 @@ def sigmoid(z):
 def torch_lstm(state, x_t, h, c):
     p, q = torch_products(state, x_t, h, 4)
     i, f, g, o = (a + b for a, b in zip(p, q, strict=True))
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
+    keep, write, show = (sigmoid(gate) for gate in (f, i, o))
+    c_next = keep * c + write * np.tanh(g)
+    return show * np.tanh(c_next), c_next
 
 
 def torch_gru(state, x_t, h):
