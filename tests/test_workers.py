@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,22 @@ def gone(process):
     return False
 
 
+def dead(process):
+    """Has this process ended, though nobody has collected it?"""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split(")")[1].split()[0] in "ZX"
+    except OSError:  # no such process any more, or a system without /proc
+        return gone(process)
+
+
+def eventually(condition, seconds=30):
+    """Does the condition hold before the time is up? A kill takes effect a moment later."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    return condition()
+
+
 @pytest.mark.parametrize("framework", ["jax", "tensorflow", "torch"])
 def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(framework):
     """Two workers, one killed in the middle and all started again, end where one process ends."""
@@ -189,10 +207,7 @@ def test_nothing_stays_behind():
     assert all(gone(worker) for worker in workers)
     assert not folder.exists()
     for child in children:  # adopted by another process, which collects it when it likes
-        state = Path(f"/proc/{child}/stat")
-        assert (
-            gone(child) or not state.exists() or state.read_text().split(")")[1].split()[0] in "ZX"
-        )
+        assert eventually(lambda child=child: gone(child) or dead(child))
 
 
 def test_nothing_stays_behind_after_an_error():
@@ -254,8 +269,9 @@ def test_a_restart_keeps_the_folder_and_forgets_the_lines():
     program = textwrap.dedent("""
         import os, pathlib, threading
         note = pathlib.Path("note" + os.environ["DLLAB_WORKER"])
-        print("found" if note.exists() else "first", flush=True)
+        found = note.exists()
         note.touch()
+        print("found" if found else "first", flush=True)
         threading.Event().wait()
     """)
     with Cluster(program, 2) as cluster:
