@@ -159,7 +159,7 @@
     const title = DLLab.make("p", ui.view, { class: "w-formula" });
     const stage = DLLab.make("div", ui.view, { class: "w-ring-stage" });
     controls(ui);
-    const table = DLLab.table(ui.controls, "What is sent", ["", "so far", "in the end", "all to worker 0"]);
+    const table = DLLab.table(ui.controls, "What is sent", ["count", "so far", "in the end", "all to worker 0"]);
     return function update() {
       const s = ui.state, found = run(vectors(s.workers, s.numbers, s.seed), s.round);
       const moved = s.round ? messages(s.workers, s.round - 1) : [];
