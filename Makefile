@@ -66,7 +66,7 @@ test-unit: $(INSTALLED)  ## the package
 	  --ignore=tests/grading --ignore=tests/book --ignore=tests/browser --ignore=tests/backends --ignore=tests/gpu
 
 test-labs: $(INSTALLED)  ## each lab: solution, untouched notebook, mutants, variants; the wheel
-	$(PY) -m pytest tests/labs tests/packaging
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests/labs tests/packaging
 
 test-notebooks: $(INSTALLED)  ## every chapter and lab under nbval
 	$(PY) -m pytest $(EACH) --durations=10 tests/notebooks
