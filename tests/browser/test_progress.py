@@ -1,6 +1,7 @@
 """A reader's progress: kept in the browser, shown on its page, moved as a file, never lost."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -135,10 +136,8 @@ def test_ticks_are_the_same_in_the_chapter_and_on_the_page(tab):
     box.focus()
     page.keyboard.press("Space")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("I fin")
-    assert (
-        "1 of 13 chapters read, 0 of 10 labs finished"
-        in page.locator(".progress-live").inner_text()
-    )
+    said = page.locator(".progress-live").inner_text()
+    assert re.search(r"1 of \d+ chapters read, 0 of \d+ labs finished", said)
     assert window.faults == []
 
 

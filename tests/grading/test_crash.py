@@ -70,7 +70,7 @@ def kill(process: subprocess.Popen[str], rng: random.Random) -> None:
 
 def wait_until_none_is_left(before: set[int]) -> None:
     """Collect the orphans; they end by themselves, because their grader has."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
         for process in left:
